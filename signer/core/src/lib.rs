@@ -12,6 +12,7 @@ pub mod crl;
 pub mod csr;
 pub mod door;
 pub mod error;
+pub mod keeping;
 pub mod keycheck;
 pub mod lint;
 pub mod merkle;
