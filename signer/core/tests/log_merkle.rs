@@ -1,5 +1,9 @@
 //! The tree's arithmetic against an independent implementation (`tlog_tiles`) and against RFC 6962's definitions.
-
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test may panic"
+)]
 use std::cell::RefCell;
 use std::collections::HashMap;
 
