@@ -21,6 +21,7 @@ pub mod profile;
 pub mod record;
 pub mod request;
 pub mod sshsig;
+pub mod strict_toml;
 pub mod tbs;
 pub mod types;
 
