@@ -18,6 +18,7 @@ pub mod merkle;
 pub mod names;
 pub mod profile;
 pub mod record;
+pub mod request;
 pub mod sshsig;
 pub mod tbs;
 pub mod types;
