@@ -385,3 +385,6 @@ mod base64 {
         B64::deserialize(deserializer).map(|b64| b64.0)
     }
 }
+
+#[cfg(test)]
+mod tests;
