@@ -1,5 +1,5 @@
 //! Requests as the real `openssl` makes them: every permitted algorithm proves, every other is refused.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // this is all test code
 
 mod csr_support;
 
@@ -96,7 +96,7 @@ fn weak_keys_and_signatures_are_refused() {
         (
             RSA,
             "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha512",
-            "signature algorithm",
+            "AlgorithmIdentifier 30",
         ),
     ];
     for (key, request, why) in cases {
