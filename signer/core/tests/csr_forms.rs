@@ -3,9 +3,12 @@
 
 mod csr_support;
 
+use std::time::{Duration, Instant};
+
 use csr_support::{extension, extension_request, rdn, seq, signed, signed_info, spki, tlv};
 use proptest::prelude::*;
 use stele_core::csr::{Csr, Limits, ProvenRequest};
+use stele_core::names::Usage;
 
 const UTF8: u8 = 0x0c;
 const PRINTABLE: u8 = 0x13;
@@ -48,6 +51,23 @@ fn the_request_of_an_istio_proxy_proves() {
 }
 
 #[test]
+fn the_request_of_rcgen_proves() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["a.example".to_owned(), "10.0.0.1".to_owned()]).unwrap();
+    params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let request = params.serialize_request(&key).unwrap();
+    let csr = prove(request.der()).unwrap();
+    assert_eq!(
+        csr.sans().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["dns:a.example", "ip:10.0.0.1"]
+    );
+    assert_eq!(csr.usages().unwrap(), [Usage::DigitalSignature, Usage::ClientAuth]);
+    let crlf = request.pem().unwrap().replace("\r\n", "\n").replace('\n', "\r\n");
+    assert_eq!(Csr::from_pem_or_der(crlf.as_bytes(), &Limits::default()).unwrap(), csr);
+}
+
+#[test]
 fn names_that_no_certificate_carries_are_kept_for_the_profile() {
     let two = [
         seq(&[tlv(0x06, &[0x55, 4, 3]), tlv(UTF8, b"a")]),
@@ -61,6 +81,10 @@ fn names_that_no_certificate_carries_are_kept_for_the_profile() {
         (rdn(3, 0x14, b"a"), "TeletexString"),
         (rdn(3, UTF8, b"a\0b"), "control characters in `a\\0b`"),
         (rdn(3, UTF8, "\u{9b}31m".as_bytes()), "control characters"),
+        (
+            rdn(3, UTF8, "admin\u{202e}gpj".as_bytes()),
+            "invisible characters in `admin\\u{202e}gpj`",
+        ),
         (rdn(3, UTF8, b"\xff\xfe"), "UTF8String with characters"),
         (rdn(3, PRINTABLE, b"a@b"), "PrintableString with characters"),
         (rdn(3, 0x16, b"\xe9"), "IA5String with characters"),
@@ -213,6 +237,35 @@ fn limits_hold_before_the_work_is_done() {
             .to_string()
             .contains("1048")
     );
+}
+
+/// The largest request of as many values as fit, each in the order that costs a sort the most.
+#[test]
+fn the_costliest_requests_take_less_than_5_ms() {
+    let attribute = |n: u16| seq(&[tlv(6, &[0x2a, 0x81 | (n >> 7) as u8, (n & 0x7f) as u8]), tlv(0x31, &[])]);
+    let rising: Vec<_> = (0..1000).map(attribute).collect();
+    let falling: Vec<_> = rising.iter().rev().cloned().collect();
+    let mut sorted = rising.clone();
+    sorted.sort();
+    let names: Vec<_> = (0..1100).map(|_| tlv(0x82, b"a.org")).collect();
+    let nested = (0..2000).fold(vec![], |v, _| tlv(0x30, &v));
+    for (what, der) in [
+        ("attributes in order", signed(&no_subject(), &sorted.concat())),
+        ("attributes in reverse", signed(&no_subject(), &falling.concat())),
+        ("names", with_sans(&names)),
+        ("one large name", signed(&seq(&[tlv(0x31, &names.concat())]), &[])),
+        ("nesting", signed(&nested, &[])),
+    ] {
+        assert!((6000..10_240).contains(&der.len()), "{what}: {} bytes", der.len());
+        let once = || {
+            let start = Instant::now();
+            let _ = prove(&der);
+            start.elapsed()
+        };
+        let best = (0..10).map(|_| once()).min().unwrap();
+        println!("{what}: {best:?}");
+        assert!(best < Duration::from_millis(5), "{what}: {best:?}");
+    }
 }
 
 fn sample() -> Vec<u8> {
