@@ -203,7 +203,7 @@ pub(crate) fn refuse_taken(lease: &mut Lease<'_>, name: &KeyName) -> Result<(), 
     ];
     let taken = lease.run("look for keys of that label", |s| s.find_objects(&template))?;
     if taken.is_empty() {
-        return Ok(());
+        return lease.still_logged_in();
     }
     Err(TokenError::KeyExists { name: name.clone() })
 }
@@ -218,11 +218,7 @@ pub(crate) fn locate(lease: &mut Lease<'_>, name: &KeyName, id: &[u8]) -> Result
         ];
         let found = lease.run("find a key by its CKA_ID", |s| s.find_objects(&template))?;
         match found.as_slice() {
-            [] => Err(TokenError::KeyNotFound {
-                name: name.clone(),
-                id: hex(id),
-                present: present(lease)?,
-            }),
+            [] => Err(not_found(lease, name, id)?),
             [one] => Ok(*one),
             several => Err(TokenError::SeveralKeys {
                 name: name.clone(),
@@ -238,13 +234,19 @@ pub(crate) fn locate(lease: &mut Lease<'_>, name: &KeyName, id: &[u8]) -> Result
         s.get_attributes(private, &[AttributeType::Label])
     })?;
     if labelled != [Attribute::Label(name.as_str().as_bytes().to_vec())] {
-        return Err(TokenError::KeyNotFound {
-            name: name.clone(),
-            id: hex(id),
-            present: present(lease)?,
-        });
+        return Err(not_found(lease, name, id)?);
     }
     Ok(Pair { private, public })
+}
+
+/// The refusal of a key that is not there, once it is certain that it would be seen.
+fn not_found(lease: &mut Lease<'_>, name: &KeyName, id: &[u8]) -> Result<TokenError, TokenError> {
+    lease.still_logged_in()?;
+    Ok(TokenError::KeyNotFound {
+        name: name.clone(),
+        id: hex(id),
+        present: present(lease)?,
+    })
 }
 
 /// The private keys on the token, for people.

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptoki::error::{Error as Cause, Result as CkResult};
-use cryptoki::session::Session;
+use cryptoki::context::Function;
+use cryptoki::error::{Error as Cause, Result as CkResult, RvError};
+use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::{Limit, Slot};
 use secrecy::SecretString;
 
@@ -121,8 +122,7 @@ impl Pool {
                     });
                 }
                 Line::PinRefused(cause) => {
-                    return Err(TokenError::Unavailable {
-                        retry_in: Duration::MAX,
+                    return Err(TokenError::Closed {
                         cause: Arc::clone(cause),
                     });
                 }
@@ -269,7 +269,14 @@ const fn forbids_another_log_in(cause: &TokenError) -> bool {
 
 /// Finds the token, opens the anchor session and logs in.
 fn enter(module: &Module, spec: &TokenSpec, pin: &SecretString, proof: Proof) -> Result<LogIn, TokenError> {
-    let (slot, info) = module.find(spec)?;
+    let (slot, info) = match module.find(spec) {
+        // Many libraries look for tokens only when they start (SoftHSM does). Nobody has a session now.
+        Err(_) if proof == Proof::Given => {
+            module.restart()?;
+            module.find(spec)?
+        }
+        found => found?,
+    };
     let anchor = module
         .pkcs11()
         .open_rw_session(slot)
@@ -346,6 +353,16 @@ impl Lease<'_> {
             self.place.pool.note(self.number, cause);
         }
         done
+    }
+
+    /// Fails as after a loss when nobody is logged in: then private keys are not refused but invisible.
+    pub(crate) fn still_logged_in(&mut self) -> Result<(), TokenError> {
+        self.run("see whether the log-in stands", |session| {
+            match session.get_session_info()?.session_state() {
+                SessionState::RwUser => Ok(()),
+                _ => Err(Cause::Pkcs11(RvError::UserNotLoggedIn, Function::GetSessionInfo)),
+            }
+        })
     }
 
     /// Returns the session to the pool, unless a call on it failed or its log-in has ended.

@@ -106,7 +106,7 @@ fn changed_pin(bench: &Bench) {
     stranger.logout().unwrap();
     for _ in 0..3 {
         let refused = token.sign(&key, ALGORITHM, MESSAGE, PATIENT).unwrap_err();
-        let SignError::NotCalled(TokenError::Unavailable { cause, .. }) = &refused else {
+        let SignError::NotCalled(TokenError::Closed { cause }) = &refused else {
             panic!("{refused}");
         };
         assert!(matches!(**cause, TokenError::PinIncorrect { .. }), "{cause}");
