@@ -31,6 +31,7 @@ pub(crate) const CASES: &[Case] = &[
     ("eight_threads_sign_side_by_side", concurrent),
     ("keys_are_generated_beside_signatures", generating_beside),
     ("a_full_pool_says_so_at_the_deadline", back_pressure),
+    ("two_tokens_of_one_module_live_apart", two_tokens),
     ("random_bytes_differ", random),
 ];
 
@@ -55,10 +56,7 @@ fn initialised_and_opened(bench: &Bench) {
         serial: Some("0000".to_owned()),
         ..bench.spec()
     };
-    let Err(error) = Token::open(&elsewhere, &user_pin()) else {
-        panic!("a token of another serial was opened");
-    };
-    let said = error.to_string();
+    let said = Token::open(&elsewhere, &user_pin()).unwrap_err().to_string();
     assert!(said.contains("`another`") && said.contains(&made.serial), "{said}");
     Token::open(&spec, &user_pin()).unwrap().probe().unwrap();
 }
@@ -374,6 +372,20 @@ fn back_pressure(bench: &Bench) {
     });
     assert!(busy > 0 && busy < 16, "{busy} of 16 callers met the deadline");
     sign_and_verify(&token, &key, SignatureAlgorithm::RsaPkcs1Sha256);
+}
+
+fn two_tokens(bench: &Bench) {
+    let first = bench.token();
+    bench.init("second");
+    let second = Token::open(&TokenSpec::new(&bench.module, "second"), &user_pin()).unwrap();
+    let key = first.generate(&name("key"), KeyAlgorithm::EcP256).unwrap();
+    let other = second.generate(&name("key"), KeyAlgorithm::EcP256).unwrap();
+    let absent = second.find(&key.name, &key.cka_id, key.spki_sha256());
+    assert!(matches!(absent, Err(TokenError::KeyNotFound { .. })));
+    drop(first);
+    sign_and_verify(&second, &other, SignatureAlgorithm::EcdsaSha256);
+    let first = Token::open(&bench.spec(), &user_pin()).unwrap();
+    sign_and_verify(&first, &key, SignatureAlgorithm::EcdsaSha256);
 }
 
 fn random(bench: &Bench) {
