@@ -34,8 +34,19 @@ impl Checkpoints {
     /// Checkpoints of the log that now has this head.
     #[must_use]
     pub fn new(origin: Origin, size: u64, root: Digest, newest: Option<(u64, String)>) -> Self {
-        let inner = Inner { head: (size, root), newest, wanted: 0, failure: None, attempts: 0, closing: false };
-        Self { origin, inner: Mutex::new(inner), changed: Condvar::new() }
+        let inner = Inner {
+            head: (size, root),
+            newest,
+            wanted: 0,
+            failure: None,
+            attempts: 0,
+            closing: false,
+        };
+        Self {
+            origin,
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -70,10 +81,19 @@ impl Checkpoints {
             let left = until.saturating_duration_since(Instant::now());
             // Two attempts: the one under way when we came may have failed for a reason that is gone.
             if left.is_zero() || inner.attempts > attempts + 2 || inner.closing {
-                let why = inner.failure.clone().unwrap_or_else(|| "the token did not sign in time".to_owned());
-                return Err(KeeperError::Stopped(format!("no checkpoint covers the record yet: {why}")));
+                let why = inner
+                    .failure
+                    .clone()
+                    .unwrap_or_else(|| "the token did not sign in time".to_owned());
+                return Err(KeeperError::Stopped(format!(
+                    "no checkpoint covers the record yet: {why}"
+                )));
             }
-            inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+            inner = self
+                .changed
+                .wait_timeout(inner, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -81,7 +101,11 @@ impl Checkpoints {
     /// gets what was signed.
     pub fn run(&self, sign: impl Fn(&str) -> Result<String, KeeperError>, remember: impl Fn(u64, &str)) {
         while let Some(head) = self.next() {
-            let checkpoint = Checkpoint { origin: self.origin.clone(), size: head.0, root: head.1 };
+            let checkpoint = Checkpoint {
+                origin: self.origin.clone(),
+                size: head.0,
+                root: head.1,
+            };
             let signed = sign(&checkpoint.body());
             let mut inner = self.lock();
             match signed {
@@ -96,7 +120,11 @@ impl Checkpoints {
                     inner.failure = Some(error.to_string());
                     inner.attempts += 1;
                     // A token that fails at once must not be asked in a tight loop.
-                    inner = self.changed.wait_timeout(inner, Duration::from_millis(200)).unwrap_or_else(PoisonError::into_inner).0;
+                    inner = self
+                        .changed
+                        .wait_timeout(inner, Duration::from_millis(200))
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
                 }
             }
             drop(inner);

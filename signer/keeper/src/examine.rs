@@ -101,7 +101,9 @@ impl Surroundings<'_> {
     /// When there is none yet.
     pub fn bundle(&self) -> Result<&Bundle, KeeperError> {
         self.bundle.as_deref().map(|a| &a.bundle).ok_or_else(|| {
-            KeeperError::refused("there is no authority bundle yet; import the ceremony's hand-over with `stele-signer import`")
+            KeeperError::refused(
+                "there is no authority bundle yet; import the ceremony's hand-over with `stele-signer import`",
+            )
         })
     }
 }
@@ -112,12 +114,23 @@ impl Surroundings<'_> {
 /// When it may not be appended, whatever the state.
 pub fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Result<Examined, KeeperError> {
     if matches!(asker, Asker::Connection(_)) && body.keeper_only() {
-        return Err(KeeperError::refused(format!("a record of kind {} is written by the keeper alone", body.kind())));
+        return Err(KeeperError::refused(format!(
+            "a record of kind {} is written by the keeper alone",
+            body.kind()
+        )));
     }
-    let ceremonial = matches!(body, Body::SignerRequest(_) | Body::Plan(_) | Body::CeremonyNote(_) | Body::CeremonyClosed(_));
+    let ceremonial = matches!(
+        body,
+        Body::SignerRequest(_) | Body::Plan(_) | Body::CeremonyNote(_) | Body::CeremonyClosed(_)
+    );
     let online = matches!(
         body,
-        Body::CeremonyImported(_) | Body::CaCertificate(_) | Body::Proposal(_) | Body::Decision(_) | Body::Withdrawal(_) | Body::Refusal(_)
+        Body::CeremonyImported(_)
+            | Body::CaCertificate(_)
+            | Body::Proposal(_)
+            | Body::Decision(_)
+            | Body::Withdrawal(_)
+            | Body::Refusal(_)
     );
     match around.purpose {
         LogPurpose::Signer if ceremonial => return Err(wrong_log(&body, "a ceremony's")),
@@ -134,14 +147,19 @@ pub fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Result<Ex
         }
         Body::Plan(plan) => {
             let bytes = around.resolve(&plan.plan)?;
-            require(Digest::of(&bytes) == plan.sha256, "plan.sha256 is not the digest of the plan")?;
+            require(
+                Digest::of(&bytes) == plan.sha256,
+                "plan.sha256 is not the digest of the plan",
+            )?;
             policy::examine_plan(&ceremony::Plan::decode(&bytes)?, plan, around)?;
             Facts::Plan
         }
         Body::CaCertificate(ca) => Facts::Ca(ca_facts(ca, around)?),
         Body::Unfreeze(unfreeze) => Facts::Texts(policy::examine_unfreeze(unfreeze, around)?),
         Body::Recovery(recovery) => Facts::Texts(policy::examine_recovery(recovery, around)?),
-        Body::Revocation(revocation) if !revocation.texts.is_empty() => Facts::Texts(policy::examine_revocation(revocation, around)?),
+        Body::Revocation(revocation) if !revocation.texts.is_empty() => {
+            Facts::Texts(policy::examine_revocation(revocation, around)?)
+        }
         _ => Facts::Plain,
     };
     Ok(Examined { body, facts, asker })
@@ -156,33 +174,53 @@ fn wrong_log(body: &Body, whose: &str) -> KeeperError {
 /// # Errors
 /// Unless `holds`.
 pub fn require(holds: bool, otherwise: impl Into<String>) -> Result<(), KeeperError> {
-    if holds { Ok(()) } else { Err(KeeperError::Refused(otherwise.into())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(KeeperError::Refused(otherwise.into()))
+    }
 }
 
 fn intent_facts(intent: &Intent, asker: Asker, around: &Surroundings<'_>) -> Result<IntentFacts, KeeperError> {
     let tbs = around.resolve(&intent.tbs)?;
-    require(Digest::of(&tbs) == intent.tbs_sha256, "intent.tbs_sha256 is not the digest of intent.tbs")?;
-    let mut facts = IntentFacts { tbs, certificate: None, crl: None, texts: Vec::new() };
+    require(
+        Digest::of(&tbs) == intent.tbs_sha256,
+        "intent.tbs_sha256 is not the digest of intent.tbs",
+    )?;
+    let mut facts = IntentFacts {
+        tbs,
+        certificate: None,
+        crl: None,
+        texts: Vec::new(),
+    };
     match intent.purpose {
         Purpose::Leaf | Purpose::Intermediate | Purpose::Root => {
             facts.certificate = Some(certificate_facts(intent, &facts.tbs)?);
         }
         Purpose::Crl => {
             let view = parse_tbs_crl(&facts.tbs)?;
-            require(view.signature == intent.algorithm, "the CRL names another signature algorithm than the intent")?;
+            require(
+                view.signature == intent.algorithm,
+                "the CRL names another signature algorithm than the intent",
+            )?;
             facts.crl = Some(view);
         }
         Purpose::Csr => {}
     }
     if intent.certificate_fields_stray() {
-        return Err(KeeperError::refused("intent.serial and intent.not_after belong to certificates only"));
+        return Err(KeeperError::refused(
+            "intent.serial and intent.not_after belong to certificates only",
+        ));
     }
     match &intent.authority {
         Authority::Bootstrap => require(
             asker == Asker::Init && intent.purpose == Purpose::Csr && around.bundle.is_none(),
             "the authority `bootstrap` is for the CSRs that `stele-keeper init` makes, and nobody else",
         )?,
-        Authority::Plan { .. } => require(around.purpose == LogPurpose::Ceremony, "a plan's steps are signed in the ceremony's log only")?,
+        Authority::Plan { .. } => require(
+            around.purpose == LogPurpose::Ceremony,
+            "a plan's steps are signed in the ceremony's log only",
+        )?,
         Authority::Policy | Authority::Approvals(_) => facts.texts = policy::examine_intent(intent, &facts, around)?,
     }
     Ok(facts)
@@ -194,8 +232,14 @@ fn certificate_facts(intent: &Intent, tbs: &[u8]) -> Result<TbsView, KeeperError
     let serial = intent.serial.as_ref().map(stele_core::types::Serial::as_bytes);
     let in_tbs: &[u8] = view.serial.strip_prefix(&[0]).unwrap_or(&view.serial);
     require(serial == Some(in_tbs), "intent.serial is not the serial in the TBS")?;
-    require(intent.not_after == Some(view.not_after), "intent.not_after is not the end of validity in the TBS")?;
-    require(view.signature == Ok(intent.algorithm), "the TBS names another signature algorithm than the intent")?;
+    require(
+        intent.not_after == Some(view.not_after),
+        "intent.not_after is not the end of validity in the TBS",
+    )?;
+    require(
+        view.signature == Ok(intent.algorithm),
+        "the TBS names another signature algorithm than the intent",
+    )?;
     require(
         view.ca == matches!(intent.purpose, Purpose::Intermediate | Purpose::Root),
         "intent.purpose does not fit the CA bit in the TBS",
@@ -205,7 +249,10 @@ fn certificate_facts(intent: &Intent, tbs: &[u8]) -> Result<TbsView, KeeperError
 
 fn issued_whole(issued: &Issued, around: &Surroundings<'_>) -> Result<Vec<u8>, KeeperError> {
     let whole = around.resolve(&issued.signed)?;
-    require(Digest::of(&whole) == issued.sha256, "issued.sha256 is not the digest of issued.signed")?;
+    require(
+        Digest::of(&whole) == issued.sha256,
+        "issued.sha256 is not the digest of issued.signed",
+    )?;
     Ok(whole)
 }
 
@@ -213,7 +260,10 @@ fn ca_facts(ca: &CaCertificate, around: &Surroundings<'_>) -> Result<CaFacts, Ke
     let bundle = around.bundle()?;
     let (view, ..) = parse_certificate(&ca.certificate.0)?;
     require(view.ca, "ca_certificate.certificate is not a CA's")?;
-    require(Digest::of(&view.spki_der) == ca.spki_sha256, "ca_certificate.spki_sha256 is not the digest of its key")?;
+    require(
+        Digest::of(&view.spki_der) == ca.spki_sha256,
+        "ca_certificate.spki_sha256 is not the digest of its key",
+    )?;
     policy::require_named(bundle, &ca.key, ca.spki_sha256)?;
     let mut below = ca.certificate.clone();
     for above in &ca.chain {
@@ -223,5 +273,8 @@ fn ca_facts(ca: &CaCertificate, around: &Surroundings<'_>) -> Result<CaFacts, Ke
     policy::verify_issued_by(&below.0, &below.0)?;
     let (root, ..) = parse_certificate(&below.0)?;
     policy::require_root(bundle, Digest::of(&root.spki_der))?;
-    Ok(CaFacts { subject_der: B64(view.subject_der), not_after: view.not_after })
+    Ok(CaFacts {
+        subject_der: B64(view.subject_der),
+        not_after: view.not_after,
+    })
 }

@@ -8,8 +8,8 @@ use stele_core::ceremony::{CeremonyFile as _, RequestedKey, SignerRequest, VERSI
 use stele_core::checkpoint::NoteVerifier;
 use stele_core::names::{Attribute, AttributeType, Subject};
 use stele_core::record::{
-    Authority, Body, Genesis, Intent, Issued, KeyGenerated, KeyRole, Payload, Purpose, Record, RequestRef, TokenDescription,
-    TokenLogin,
+    Authority, Body, Genesis, Intent, Issued, KeyGenerated, KeyRole, Payload, Purpose, Record, RequestRef,
+    TokenDescription, TokenLogin,
 };
 use stele_core::tbs::{assemble_csr, csr_info};
 use stele_core::types::{CallerSan, Digest, Time, hex};
@@ -47,13 +47,21 @@ pub fn describe(info: &TokenInfo) -> TokenDescription {
 /// When anything of it exists already, or a step fails; what was made until then is named and left for inspection.
 pub fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperError> {
     if config.ledger.exists() {
-        return Err(KeeperError::Config(format!("ledger: {} exists already; init never touches a log", config.ledger.display())));
+        return Err(KeeperError::Config(format!(
+            "ledger: {} exists already; init never touches a log",
+            config.ledger.display()
+        )));
     }
     if let Some(path) = request_out.filter(|p| p.exists()) {
-        return Err(KeeperError::Config(format!("{} exists already; nothing is overwritten", path.display())));
+        return Err(KeeperError::Config(format!(
+            "{} exists already; nothing is overwritten",
+            path.display()
+        )));
     }
     let so_pin_file = config.token.so_pin_file.as_deref();
-    let so_pin = crate::pin::read(so_pin_file.ok_or_else(|| KeeperError::Config("token.so_pin_file: missing; init needs it".to_owned()))?)?;
+    let so_pin = crate::pin::read(
+        so_pin_file.ok_or_else(|| KeeperError::Config("token.so_pin_file: missing; init needs it".to_owned()))?,
+    )?;
     let pin = crate::pin::read(&config.token.pin_file)?;
     let info = init_token(&config.token.module, &config.token.label, &so_pin, &pin)?;
     tracing::info!(label = %info.label, serial = %info.serial, "the token is initialised");
@@ -61,12 +69,22 @@ pub fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperErr
     let checkpoint_key = token.generate(&config.checkpoint_key.name, config.checkpoint_key.algorithm)?;
     begin_log(config, &token, &checkpoint_key)?;
     let ledger = Ledger::open(&config.ledger)?;
-    let ca_keys = config.ca_keys.iter().map(|k| token.generate(&k.name, k.algorithm).map(|made| (k, made))).collect::<Result<Vec<_>, _>>()?;
+    let ca_keys = config
+        .ca_keys
+        .iter()
+        .map(|k| token.generate(&k.name, k.algorithm).map(|made| (k, made)))
+        .collect::<Result<Vec<_>, _>>()?;
     let ledger = record_keys(ledger, &ca_keys)?;
     let (keeper, threads) = Keeper::open(config, token, ledger)?;
     let made = request_csrs(&keeper, &ca_keys).and_then(|keys| {
         let checkpoint = keeper.checkpoint()?;
-        Ok(SignerRequest { v: VERSION, origin: keeper.genesis.origin.clone(), vkey: keeper.genesis.vkey.clone(), checkpoint, keys })
+        Ok(SignerRequest {
+            v: VERSION,
+            origin: keeper.genesis.origin.clone(),
+            vkey: keeper.genesis.vkey.clone(),
+            checkpoint,
+            keys,
+        })
     });
     keeper.close(threads);
     let request = made?.encode()?;
@@ -108,7 +126,10 @@ fn begin_log(config: &Config, token: &Token, key: &TokenKey) -> Result<(), Keepe
     };
     let bodies = [
         Body::Genesis(genesis),
-        Body::TokenLogin(TokenLogin { token, outcome: "ok".to_owned() }),
+        Body::TokenLogin(TokenLogin {
+            token,
+            outcome: "ok".to_owned(),
+        }),
         Body::KeyGenerated(generated(key, KeyRole::Checkpoint)),
     ];
     let mut ledger = Ledger::create(&config.ledger)?;
@@ -116,7 +137,10 @@ fn begin_log(config: &Config, token: &Token, key: &TokenKey) -> Result<(), Keepe
 }
 
 fn record_keys(mut ledger: Ledger, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Ledger, KeeperError> {
-    let bodies = keys.iter().map(|(_, key)| Body::KeyGenerated(generated(key, KeyRole::Ca))).collect();
+    let bodies = keys
+        .iter()
+        .map(|(_, key)| Body::KeyGenerated(generated(key, KeyRole::Ca)))
+        .collect();
     let roles: Vec<_> = keys.iter().map(|(_, key)| (key, KeyRole::Ca)).collect();
     append(&mut ledger, bodies, &roles)?;
     Ok(ledger)
@@ -124,11 +148,19 @@ fn record_keys(mut ledger: Ledger, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<
 
 fn append(ledger: &mut Ledger, bodies: Vec<Body>, keys: &[(&TokenKey, KeyRole)]) -> Result<(), KeeperError> {
     let time = now()?;
-    let records = (ledger.size()..).zip(bodies).map(|(index, body)| Ok(Record { index, time, body }.encode()?)).collect::<Result<Vec<_>, KeeperError>>()?;
+    let records = (ledger.size()..)
+        .zip(bodies)
+        .map(|(index, body)| Ok(Record { index, time, body }.encode()?))
+        .collect::<Result<Vec<_>, KeeperError>>()?;
     let mut changes = keys
         .iter()
         .map(|(key, role)| {
-            let held = HeldKey { role: *role, algorithm: key.algorithm, cka_id: hex(&key.cka_id), spki: key.spki_der.clone().into() };
+            let held = HeldKey {
+                role: *role,
+                algorithm: key.algorithm,
+                cka_id: hex(&key.cka_id),
+                spki: key.spki_der.clone().into(),
+            };
             put(table::KEY, key.name.as_str().into(), &held)
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -154,10 +186,18 @@ fn generated(key: &TokenKey, role: KeyRole) -> KeyGenerated {
 fn request_csrs(keeper: &Keeper, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Vec<RequestedKey>, KeeperError> {
     keys.iter()
         .map(|(config, key)| {
-            let subject = Subject(vec![Attribute { kind: AttributeType::CommonName, value: config.common_name.clone() }]);
+            let subject = Subject(vec![Attribute {
+                kind: AttributeType::CommonName,
+                value: config.common_name.clone(),
+            }]);
             let info = csr_info(&subject, &key.spki_der)?;
             let digest = Digest::of(&info);
-            let request = RequestRef { caller: CallerSan::Unix("init".to_owned()), id: format!("init:{}", key.name).parse()?, attempt: 1, digest };
+            let request = RequestRef {
+                caller: CallerSan::Unix("init".to_owned()),
+                id: format!("init:{}", key.name).parse()?,
+                attempt: 1,
+                digest,
+            };
             let algorithm = key.algorithm.default_signature();
             let intent = Intent {
                 purpose: Purpose::Csr,
@@ -190,7 +230,11 @@ fn request_csrs(keeper: &Keeper, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Ve
                 signed: Payload::of(&csr, Vec::new()),
             };
             keeper.commit(Body::Issued(Box::new(issued)), Asker::Init)?;
-            Ok(RequestedKey { key: key.name.clone(), spki_sha256: key.spki_sha256(), csr: csr.into() })
+            Ok(RequestedKey {
+                key: key.name.clone(),
+                spki_sha256: key.spki_sha256(),
+                csr: csr.into(),
+            })
         })
         .collect()
 }
@@ -200,6 +244,11 @@ fn create_new(path: &Path, bytes: &[u8]) -> Result<(), KeeperError> {
     let fail = |cause| KeeperError::file(path, cause);
     let mut file = std::fs::File::create_new(path).map_err(fail)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(parent).and_then(|d| d.sync_all()).map_err(|cause| KeeperError::file(parent, cause))
+    let parent = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::File::open(parent)
+        .and_then(|d| d.sync_all())
+        .map_err(|cause| KeeperError::file(parent, cause))
 }

@@ -76,11 +76,18 @@ impl Keeper {
         let checkpoint_key = checkpoint_key(&state, &keys)?.clone();
         let vkey = NoteVerifier::for_key(&genesis.origin, &checkpoint_key.spki_der)?;
         if vkey.to_string() != genesis.vkey {
-            return Err(KeeperError::Config("the checkpoint key in the token is not that of the log's genesis".to_owned()));
+            return Err(KeeperError::Config(
+                "the checkpoint key in the token is not that of the log's genesis".to_owned(),
+            ));
         }
         let clock = Clock::start(config.limits.clock_step());
         let stopped = restart_gap(&state, &clock, config);
-        let checkpoints = Checkpoints::new(genesis.origin.clone(), ledger.size(), ledger.root(), ledger.checkpoint());
+        let checkpoints = Checkpoints::new(
+            genesis.origin.clone(),
+            ledger.size(),
+            ledger.root(),
+            ledger.checkpoint(),
+        );
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             lives: Default::default(),
@@ -93,14 +100,29 @@ impl Keeper {
         let instance = stele_core::types::hex(&token.random(8)?);
         let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
         let readers = Readers::new(config.ledger.clone());
-        let keeper = Self { vkey, instance, genesis, readers, first_bundle: config.first_bundle, token, keys, shared, jobs };
+        let keeper = Self {
+            vkey,
+            instance,
+            genesis,
+            readers,
+            first_bundle: config.first_bundle,
+            token,
+            keys,
+            shared,
+            jobs,
+        };
         Ok((keeper, threads))
     }
 
     /// The CA keys.
     pub fn ca_keys(&self) -> impl Iterator<Item = &TokenKey> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ca: Vec<KeyName> = state.keys.iter().filter(|(_, k)| k.role == KeyRole::Ca).map(|(n, _)| n.clone()).collect();
+        let ca: Vec<KeyName> = state
+            .keys
+            .iter()
+            .filter(|(_, k)| k.role == KeyRole::Ca)
+            .map(|(n, _)| n.clone())
+            .collect();
         self.keys.values().filter(move |k| ca.contains(&k.name))
     }
 
@@ -119,7 +141,13 @@ impl Keeper {
     /// Index of the newest bundle's record.
     #[must_use]
     pub fn bundle_index(&self) -> Option<u64> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).bundle.as_ref().map(|b| b.index)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bundle
+            .as_ref()
+            .map(|b| b.index)
     }
 
     /// Appends a body; durable when this returns.
@@ -150,11 +178,15 @@ impl Keeper {
         };
         let examined = examine(body, asker, &around)?;
         let (reply, answer) = sync_channel(1);
-        self.jobs.try_send(Job::Append(Box::new(examined), reply)).map_err(|e| match e {
-            TrySendError::Full(_) => KeeperError::Busy(format!("{QUEUE} appends wait already; try again")),
-            TrySendError::Disconnected(_) => KeeperError::Stopped("the keeper is shutting down".to_owned()),
-        })?;
-        answer.recv().map_err(|_| KeeperError::Stopped("the keeper is shutting down".to_owned()))?
+        self.jobs
+            .try_send(Job::Append(Box::new(examined), reply))
+            .map_err(|e| match e {
+                TrySendError::Full(_) => KeeperError::Busy(format!("{QUEUE} appends wait already; try again")),
+                TrySendError::Disconnected(_) => KeeperError::Stopped("the keeper is shutting down".to_owned()),
+            })?;
+        answer
+            .recv()
+            .map_err(|_| KeeperError::Stopped("the keeper is shutting down".to_owned()))?
     }
 
     /// Signs the intent at `index`, once.
@@ -166,7 +198,11 @@ impl Keeper {
             return Err(KeeperError::Stopped(why));
         }
         self.shared.lives.call(index)?;
-        let live = self.shared.lives.get(index).ok_or_else(|| KeeperError::refused("the intent is gone"))?;
+        let live = self
+            .shared
+            .lives
+            .get(index)
+            .ok_or_else(|| KeeperError::refused("the intent is gone"))?;
         let outcome = self.permit_and_sign(&live, deadline);
         let phase = match &outcome {
             Ok(signature) => Phase::Signed(signature.clone()),
@@ -185,11 +221,16 @@ impl Keeper {
             let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             still_permitted(&state, &live.intent, live.crl.as_deref(), state.last_time)?;
         }
-        let key = self.keys.get(&live.intent.key).ok_or_else(|| KeeperError::refused("the key is not in the token"))?;
-        self.token.sign(key, live.intent.algorithm, &live.tbs, deadline).map_err(|error| match error {
-            SignError::NotCalled(cause) => KeeperError::Token(cause),
-            SignError::FateUnknown(cause) => KeeperError::FateUnknown(cause.to_string()),
-        })
+        let key = self
+            .keys
+            .get(&live.intent.key)
+            .ok_or_else(|| KeeperError::refused("the key is not in the token"))?;
+        self.token
+            .sign(key, live.intent.algorithm, &live.tbs, deadline)
+            .map_err(|error| match error {
+                SignError::NotCalled(cause) => KeeperError::Token(cause),
+                SignError::FateUnknown(cause) => KeeperError::FateUnknown(cause.to_string()),
+            })
     }
 
     /// Appends an outcome and waits for a checkpoint that covers it.
@@ -198,13 +239,23 @@ impl Keeper {
     /// As [`Keeper::append`], and when no checkpoint can be signed in time; the outcome then stands all the same.
     pub fn commit(&self, body: Body, asker: Asker) -> Result<Committed, KeeperError> {
         if !matches!(body, Body::Issued(_) | Body::Failed(_) | Body::CeremonyClosed(_)) {
-            return Err(KeeperError::refused(format!("a record of kind {} is no outcome", body.kind())));
+            return Err(KeeperError::refused(format!(
+                "a record of kind {} is no outcome",
+                body.kind()
+            )));
         }
         let written = self.write(body, asker)?;
         let index = written.at.index;
         let (size, checkpoint) = self.shared.checkpoints.covering(index + 1, CHECKPOINT_PATIENCE)?;
-        let proof = self.readers.with(|r| r.inclusion_proof(index, size).map_err(KeeperError::from))?;
-        Ok(Committed { index, record: written.record, checkpoint, proof: proof.into_iter().map(|h| h.0).collect() })
+        let proof = self
+            .readers
+            .with(|r| r.inclusion_proof(index, size).map_err(KeeperError::from))?;
+        Ok(Committed {
+            index,
+            record: written.record,
+            checkpoint,
+            proof: proof.into_iter().map(|h| h.0).collect(),
+        })
     }
 
     /// A checkpoint over everything that is durable now.
@@ -212,7 +263,10 @@ impl Keeper {
     /// # Errors
     /// When the token does not sign one in time.
     pub fn checkpoint(&self) -> Result<String, KeeperError> {
-        self.shared.checkpoints.covering(self.size(), CHECKPOINT_PATIENCE).map(|(_, note)| note)
+        self.shared
+            .checkpoints
+            .covering(self.size(), CHECKPOINT_PATIENCE)
+            .map(|(_, note)| note)
     }
 
     /// Records that the fate of an intent is not known.
@@ -221,11 +275,26 @@ impl Keeper {
     /// When the intent has an outcome, or the key is being called at this moment.
     pub fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
         if self.shared.lives.get(index).is_some_and(|l| l.phase == Phase::Called) {
-            return Err(KeeperError::Busy(format!("the key is being called for the intent at {index}")));
+            return Err(KeeperError::Busy(format!(
+                "the key is being called for the intent at {index}"
+            )));
         }
-        let open = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).open.get(&index).cloned();
+        let open = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open
+            .get(&index)
+            .cloned();
         let open = open.ok_or_else(|| KeeperError::refused(format!("the intent at {index} is not open")))?;
-        let unknown = Unknown { intent: index, key: open.key, serial: open.serial, not_after: open.not_after, reason: reason.chars().take(500).collect() };
+        let unknown = Unknown {
+            intent: index,
+            key: open.key,
+            serial: open.serial,
+            not_after: open.not_after,
+            reason: reason.chars().take(500).collect(),
+        };
         self.append(Body::Unknown(unknown), Asker::Itself).map(|_| ())
     }
 
@@ -234,7 +303,15 @@ impl Keeper {
     /// # Errors
     /// When the log cannot be written.
     pub fn settle_open(&self, reason: &str) -> Result<usize, KeeperError> {
-        let open: Vec<u64> = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).open.keys().copied().collect();
+        let open: Vec<u64> = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open
+            .keys()
+            .copied()
+            .collect();
         open.iter().try_for_each(|index| self.unknown(*index, reason))?;
         Ok(open.len())
     }
@@ -268,13 +345,19 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper holds no such key.
-    pub fn crl_state(&self, key: &KeyName) -> Result<(u64, Vec<(stele_core::types::Serial, crate::state::Gone)>), KeeperError> {
+    pub fn crl_state(
+        &self,
+        key: &KeyName,
+    ) -> Result<(u64, Vec<(stele_core::types::Serial, crate::state::Gone)>), KeeperError> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.keys.contains_key(key) {
             return Err(KeeperError::refused(format!("this keeper holds no key `{key}`")));
         }
         let number = state.crl_numbers.get(key).map_or(1, |n| n + 1);
-        let entries = state.must_list(key, state.last_time).map(|(s, g)| (s.clone(), g.clone())).collect();
+        let entries = state
+            .must_list(key, state.last_time)
+            .map(|(s, g)| (s.clone(), g.clone()))
+            .collect();
         Ok((number, entries))
     }
 
@@ -299,8 +382,14 @@ fn find_keys(token: &Token, state: &State) -> Result<BTreeMap<KeyName, TokenKey>
 }
 
 fn checkpoint_key<'k>(state: &State, keys: &'k BTreeMap<KeyName, TokenKey>) -> Result<&'k TokenKey, KeeperError> {
-    let name = state.keys.iter().find(|(_, k)| k.role == KeyRole::Checkpoint).map(|(n, _)| n);
-    name.and_then(|n| keys.get(n)).ok_or_else(|| KeeperError::Stopped("the log records no checkpoint key: `stele-keeper init` did not finish".to_owned()))
+    let name = state
+        .keys
+        .iter()
+        .find(|(_, k)| k.role == KeyRole::Checkpoint)
+        .map(|(n, _)| n);
+    name.and_then(|n| keys.get(n)).ok_or_else(|| {
+        KeeperError::Stopped("the log records no checkpoint key: `stele-keeper init` did not finish".to_owned())
+    })
 }
 
 fn restart_gap(state: &State, clock: &Clock, config: &Config) -> Option<String> {
@@ -329,7 +418,9 @@ fn spawn(
         .spawn(move || {
             let algorithm = key.algorithm.checkpoint_signature();
             let sign = |body: &str| {
-                let signature = token.sign(&key, algorithm, body.as_bytes(), CHECKPOINT_DEADLINE).map_err(|e| KeeperError::Stopped(e.to_string()))?;
+                let signature = token
+                    .sign(&key, algorithm, body.as_bytes(), CHECKPOINT_DEADLINE)
+                    .map_err(|e| KeeperError::Stopped(e.to_string()))?;
                 Ok(checkpoint::assemble(body, &vkey, &signature)?)
             };
             shared.checkpoints.run(sign, |size, note| {

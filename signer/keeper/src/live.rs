@@ -67,10 +67,14 @@ impl LiveIntents {
     pub fn call(&self, index: u64) -> Result<(), KeeperError> {
         let mut lives = self.lock();
         let live = lives.get_mut(&index).ok_or_else(|| {
-            KeeperError::refused(format!("record {index} is no open intent of this life of the keeper; a retry is a new attempt"))
+            KeeperError::refused(format!(
+                "record {index} is no open intent of this life of the keeper; a retry is a new attempt"
+            ))
         })?;
         if live.phase != Phase::Fresh {
-            return Err(KeeperError::refused(format!("the intent at {index} was already used; each is signed at most once")));
+            return Err(KeeperError::refused(format!(
+                "the intent at {index} was already used; each is signed at most once"
+            )));
         }
         live.phase = Phase::Called;
         Ok(())
@@ -91,6 +95,10 @@ impl LiveIntents {
     /// The intents that a connection left open, none of them being signed at this moment.
     #[must_use]
     pub fn of_connection(&self, connection: u64) -> Vec<u64> {
-        self.lock().iter().filter(|(_, l)| l.connection == connection && l.phase != Phase::Called).map(|(i, _)| *i).collect()
+        self.lock()
+            .iter()
+            .filter(|(_, l)| l.connection == connection && l.phase != Phase::Called)
+            .map(|(i, _)| *i)
+            .collect()
     }
 }

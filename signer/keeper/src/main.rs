@@ -70,7 +70,9 @@ fn main() -> ExitCode {
     harden();
     log();
     let result = match Cli::parse().command {
-        Command::Init { config, request_out } => Config::load(&config).and_then(|(c, _)| init::init(&c, request_out.as_deref())),
+        Command::Init { config, request_out } => {
+            Config::load(&config).and_then(|(c, _)| init::init(&c, request_out.as_deref()))
+        }
         Command::Run { config } => Config::load(&config).and_then(|(c, digest)| run(&c, digest)),
         Command::Check { config } => Config::load(&config).map(|_| println!("{}: good", config.display())),
     };
@@ -87,13 +89,25 @@ fn main() -> ExitCode {
 fn harden() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
 }
 
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STELE_LOG").unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { builder.init() } else { builder.json().init() }
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        builder.init()
+    } else {
+        builder.json().init()
+    }
 }
 
 fn run(config: &Config, digest: Digest) -> Result<(), KeeperError> {
@@ -103,7 +117,10 @@ fn run(config: &Config, digest: Digest) -> Result<(), KeeperError> {
     }
     let ledger = Ledger::open(&config.ledger)?;
     let token = Token::open(&init::spec(config, None), &pin::read(&config.token.pin_file)?)?;
-    let login = TokenLogin { token: init::describe(token.info()), outcome: "ok".to_owned() };
+    let login = TokenLogin {
+        token: init::describe(token.info()),
+        outcome: "ok".to_owned(),
+    };
     let (keeper, threads) = Keeper::open(config, token, ledger)?;
     let keeper = Arc::new(keeper);
     let unknown = keeper.settle_open("the keeper was restarted while it was open")?;
@@ -121,5 +138,10 @@ fn run(config: &Config, digest: Digest) -> Result<(), KeeperError> {
 }
 
 fn process(keeper: &Keeper, detail: String) -> Process {
-    Process { process: "keeper".to_owned(), instance: keeper.instance.clone(), version: env!("CARGO_PKG_VERSION").to_owned(), detail }
+    Process {
+        process: "keeper".to_owned(),
+        instance: keeper.instance.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        detail,
+    }
 }

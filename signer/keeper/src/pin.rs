@@ -21,13 +21,20 @@ pub fn read(path: &Path) -> Result<SecretString, KeeperError> {
     let file = std::fs::File::open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;
     if meta.permissions().mode() & 0o077 != 0 {
-        return Err(KeeperError::Config(format!("{}: mode {:o}; permitted: 600; mend it with `chmod 600`", path.display(), meta.mode() & 0o777)));
+        return Err(KeeperError::Config(format!(
+            "{}: mode {:o}; permitted: 600; mend it with `chmod 600`",
+            path.display(),
+            meta.mode() & 0o777
+        )));
     }
     let mut text = Zeroizing::new(String::with_capacity(1 + MAX as usize));
     file.take(MAX).read_to_string(&mut text).map_err(fail)?;
     let pin = text.strip_suffix('\n').unwrap_or(&text);
     if pin.is_empty() || pin.contains('\n') {
-        return Err(KeeperError::Config(format!("{}: found no PIN; permitted: the PIN alone, on one line", path.display())));
+        return Err(KeeperError::Config(format!(
+            "{}: found no PIN; permitted: the PIN alone, on one line",
+            path.display()
+        )));
     }
     Ok(SecretString::from(pin))
 }

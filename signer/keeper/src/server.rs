@@ -80,7 +80,9 @@ fn listen(path: &Path) -> Result<UnixListener, KeeperError> {
     let listener = UnixListener::bind(path).map_err(|cause| KeeperError::file(path, cause))?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
     std::fs::set_permissions(path, mode).map_err(|cause| KeeperError::file(path, cause))?;
-    listener.set_nonblocking(true).map_err(|cause| KeeperError::file(path, cause))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(|cause| KeeperError::file(path, cause))?;
     Ok(listener)
 }
 
@@ -120,14 +122,19 @@ fn converse(keeper: &Keeper, mut stream: UnixStream, number: u64) -> io::Result<
             Some(_) => Err(KeeperError::refused("the first message of a connection is Hello")),
             None => Err(KeeperError::refused("a request that asks nothing this keeper knows")),
         };
-        let reply = Reply { answer: Some(answer.unwrap_or_else(|error| refusal(&error))) };
+        let reply = Reply {
+            answer: Some(answer.unwrap_or_else(|error| refusal(&error))),
+        };
         frame::write(&mut stream, &reply)?;
     }
     Ok(())
 }
 
 fn refusal(error: &KeeperError) -> Answer {
-    Answer::Refused(wire::Refused { code: error.code() as u32, message: error.to_string() })
+    Answer::Refused(wire::Refused {
+        code: error.code() as u32,
+        message: error.to_string(),
+    })
 }
 
 fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError> {
@@ -136,29 +143,57 @@ fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError>
         Ask::Hello(_) => Answer::Done(Empty {}),
         Ask::Append(append) => {
             let at = keeper.append(Body::decode(&append.body)?, asker)?;
-            Answer::Appended(wire::Appended { index: at.index, time_millis: at.time.millis() })
+            Answer::Appended(wire::Appended {
+                index: at.index,
+                time_millis: at.time.millis(),
+            })
         }
-        Ask::Sign(sign) => {
-            Answer::Signed(wire::Bytes { bytes: keeper.sign(sign.index, Duration::from_millis(sign.deadline_millis.min(30_000)))? })
-        }
+        Ask::Sign(sign) => Answer::Signed(wire::Bytes {
+            bytes: keeper.sign(sign.index, Duration::from_millis(sign.deadline_millis.min(30_000)))?,
+        }),
         Ask::Commit(outcome) => {
             let done = keeper.commit(Body::decode(&outcome.body)?, asker)?;
             let proof = done.proof.into_iter().map(|h| h.to_vec()).collect();
-            Answer::Committed(wire::Committed { index: done.index, record: done.record, checkpoint: done.checkpoint, proof })
+            Answer::Committed(wire::Committed {
+                index: done.index,
+                record: done.record,
+                checkpoint: done.checkpoint,
+                proof,
+            })
         }
-        Ask::Checkpoint(_) => Answer::Bytes(wire::Bytes { bytes: keeper.checkpoint()?.into_bytes() }),
-        Ask::Read(read) => Answer::List(wire::List { items: page(keeper, read)? }),
+        Ask::Checkpoint(_) => Answer::Bytes(wire::Bytes {
+            bytes: keeper.checkpoint()?.into_bytes(),
+        }),
+        Ask::Read(read) => Answer::List(wire::List {
+            items: page(keeper, read)?,
+        }),
         Ask::Inclusion(q) => {
-            let hashes = keeper.readers.with(|r| r.inclusion_proof(q.index, q.size).map_err(KeeperError::from))?;
-            Answer::List(wire::List { items: hashes.into_iter().map(|h| h.0.to_vec()).collect() })
+            let hashes = keeper
+                .readers
+                .with(|r| r.inclusion_proof(q.index, q.size).map_err(KeeperError::from))?;
+            Answer::List(wire::List {
+                items: hashes.into_iter().map(|h| h.0.to_vec()).collect(),
+            })
         }
         Ask::Consistency(q) => {
-            let hashes = keeper.readers.with(|r| r.consistency_proof(q.old, q.new).map_err(KeeperError::from))?;
-            Answer::List(wire::List { items: hashes.into_iter().map(|h| h.0.to_vec()).collect() })
+            let hashes = keeper
+                .readers
+                .with(|r| r.consistency_proof(q.old, q.new).map_err(KeeperError::from))?;
+            Answer::List(wire::List {
+                items: hashes.into_iter().map(|h| h.0.to_vec()).collect(),
+            })
         }
-        Ask::Tile(tile) => Answer::Bytes(wire::Bytes { bytes: hash_tile(keeper, tile)? }),
-        Ask::Random(random) if random.length <= MAX_RANDOM => Answer::Bytes(wire::Bytes { bytes: keeper.random(random.length)? }),
-        Ask::Random(_) => return Err(KeeperError::refused(format!("at most {MAX_RANDOM} random bytes at a time"))),
+        Ask::Tile(tile) => Answer::Bytes(wire::Bytes {
+            bytes: hash_tile(keeper, tile)?,
+        }),
+        Ask::Random(random) if random.length <= MAX_RANDOM => Answer::Bytes(wire::Bytes {
+            bytes: keeper.random(random.length)?,
+        }),
+        Ask::Random(_) => {
+            return Err(KeeperError::refused(format!(
+                "at most {MAX_RANDOM} random bytes at a time"
+            )));
+        }
         Ask::Status(_) => Answer::Status(status(keeper)),
         Ask::GiveUp(give_up) => {
             keeper.unknown(give_up.index, &give_up.reason)?;
@@ -204,7 +239,13 @@ fn status(keeper: &Keeper) -> wire::Status {
         vkey: keeper.genesis.vkey.clone(),
         size: keeper.size(),
         instance: keeper.instance.clone(),
-        keys: keeper.ca_keys().map(|k| wire::Key { name: k.name.to_string(), spki: k.spki_der.clone() }).collect(),
+        keys: keeper
+            .ca_keys()
+            .map(|k| wire::Key {
+                name: k.name.to_string(),
+                spki: k.spki_der.clone(),
+            })
+            .collect(),
         bundle_index_plus_one: keeper.bundle_index().map_or(0, |i| i + 1),
         stopped: keeper.stopped().unwrap_or_default(),
     }

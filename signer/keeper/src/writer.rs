@@ -130,8 +130,19 @@ impl Writer {
     fn judge(&self, state: &mut State, examined: &Examined, index: u64) -> Result<(Written, Vec<Change>), KeeperError> {
         let time = self.time(state, &examined.body)?;
         let changes = admit(state, &self.ledger, &self.shared.lives, examined, index, time)?;
-        let record = Record { index, time, body: examined.body.clone() }.encode()?;
-        Ok((Written { at: Appended { index, time }, record }, changes))
+        let record = Record {
+            index,
+            time,
+            body: examined.body.clone(),
+        }
+        .encode()?;
+        Ok((
+            Written {
+                at: Appended { index, time },
+                record,
+            },
+            changes,
+        ))
     }
 
     /// The time of the next record. A stepped clock stops everything but the record of the step and what lifts it.
@@ -139,9 +150,14 @@ impl Writer {
         let reading = self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read();
         let now = match (reading, body) {
             (Reading::Good(now), _) => now,
-            (Reading::Stepped { expected, .. }, Body::ClockStep(_) | Body::Recovery(_) | Body::Unknown(_) | Body::Stopped(_)) => expected,
+            (
+                Reading::Stepped { expected, .. },
+                Body::ClockStep(_) | Body::Recovery(_) | Body::Unknown(_) | Body::Stopped(_),
+            ) => expected,
             (Reading::Stepped { expected, found }, _) => {
-                let why = format!("the clock stepped from {expected} to {found}; operators confirm the new time with a `clock` recovery");
+                let why = format!(
+                    "the clock stepped from {expected} to {found}; operators confirm the new time with a `clock` recovery"
+                );
                 self.shared.set_stopped(Some(why.clone()));
                 return Err(KeeperError::Stopped(why));
             }
@@ -199,7 +215,11 @@ impl Writer {
             (Body::Failed(failed), _) => self.shared.lives.close(failed.intent),
             (Body::Unknown(unknown), _) => self.shared.lives.close(unknown.intent),
             (Body::Recovery(recovery), _) if recovery.action == "clock" => {
-                self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).confirm();
+                self.shared
+                    .clock
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .confirm();
                 self.shared.set_stopped(None);
             }
             _ => {}
@@ -211,7 +231,9 @@ impl Writer {
             Ok(truth) => *state = truth,
             Err(error) => {
                 tracing::error!(%error, "the keeper's state cannot be read back");
-                self.shared.set_stopped(Some(format!("{error}; restart the keeper when the store can be read again")));
+                self.shared.set_stopped(Some(format!(
+                    "{error}; restart the keeper when the store can be read again"
+                )));
             }
         }
     }
