@@ -2,34 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Facts that the caller vouches for. A profile says which of them its callers are trusted for; templates fill names
-/// from them, and nothing else in a request has that weight.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Context {
-    /// The cluster that the request came from.
-    pub cluster: Option<String>,
-    /// UID of the object that asked, e.g. of a CertificateSigningRequest.
-    pub object_uid: Option<String>,
-    /// Who created that object, as the API server authenticated them.
-    pub requester: Option<String>,
-    /// That requester's groups.
-    pub groups: Vec<String>,
-    /// Namespace of the pod.
-    pub namespace: Option<String>,
-    /// Name of the pod.
-    pub pod: Option<String>,
-    /// UID of the pod.
-    pub pod_uid: Option<String>,
-    /// Name of the pod's service account.
-    pub service_account: Option<String>,
-    /// UID of the pod's service account.
-    pub service_account_uid: Option<String>,
-    /// Name of the pod's node.
-    pub node: Option<String>,
-    /// UID of the pod's node.
-    pub node_uid: Option<String>,
-}
+pub use crate::request::Context;
 
 /// One field of the [`Context`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
