@@ -29,3 +29,6 @@ pub use stop::{
     Freeze, FreezeTarget, Revocation, RevocationReason, bundle_number, crl_issuer, freeze, issuer_name, issuers_page,
     revocation, signed_file,
 };
+
+#[cfg(test)]
+mod tests;

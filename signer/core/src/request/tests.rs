@@ -159,11 +159,13 @@ fn variants() -> Vec<SignRequest> {
         change(&|r| *field(&mut r.context) = None);
         change(&|r| *field(&mut r.context) = Some(String::new()));
         change(&|r| *field(&mut r.context) = Some("other".to_owned()));
-        // The same text in another field alone must differ too.
+    }
+    // The same text in another field, and nowhere else, must differ too.
+    all.extend(fields.map(|field| {
         let mut request = minimal();
         *field(&mut request.context) = Some("same".to_owned());
-        all.push(request);
-    }
+        request
+    }));
     all
 }
 
