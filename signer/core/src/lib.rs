@@ -12,6 +12,7 @@ pub mod crl;
 pub mod csr;
 pub mod door;
 pub mod error;
+pub mod keeping;
 pub mod keycheck;
 pub mod lint;
 pub mod merkle;
@@ -20,6 +21,7 @@ pub mod profile;
 pub mod record;
 pub mod request;
 pub mod sshsig;
+pub mod strict_toml;
 pub mod tbs;
 pub mod types;
 

@@ -1,0 +1,259 @@
+//! What the keeper must know to judge. It lies beside the entries and changes in the same transaction; in memory
+//! there is a mirror of all but what only grows (serials and used approvals, which are looked up).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use stele_core::authority::Bundle;
+use stele_core::record::{Body, FreezeTarget, Genesis, KeyRole, Purpose, Record};
+use stele_core::types::{B64, Digest, KeyAlgorithm, KeyName, Origin, Serial, Time};
+use stele_ledger::{Change, Ledger};
+
+use crate::error::KeeperError;
+
+/// Tables of the state.
+pub mod table {
+    /// Single values: `last_time`, `bundle`, `authority_origin`.
+    pub const META: &str = "meta";
+    /// Key name to [`super::HeldKey`].
+    pub const KEY: &str = "key";
+    /// Key name to [`super::CaFacts`].
+    pub const CA: &str = "ca";
+    /// Index of an open intent to [`super::OpenIntent`].
+    pub const OPEN: &str = "open";
+    /// Freeze target to the index of its record.
+    pub const FROZEN: &str = "frozen";
+    /// Key and serial to [`super::Gone`]: what the next CRL must list.
+    pub const GONE: &str = "gone";
+    /// Key name to the number of its newest CRL.
+    pub const CRL: &str = "crl";
+    /// Digest of a used signed text to the index of its use.
+    pub const USED: &str = "used";
+    /// Plan index and step to the index of its intent.
+    pub const STEP: &str = "step";
+    /// Plan index to nothing: the plans that were accepted.
+    pub const PLAN: &str = "plan";
+    /// Key and serial to [`super::SerialUse`].
+    pub const SERIAL: &str = "serial";
+}
+
+/// A key pair that the token holds for this log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldKey {
+    /// What it signs.
+    pub role: KeyRole,
+    /// Its algorithm.
+    pub algorithm: KeyAlgorithm,
+    /// CKA_ID in hexadecimal.
+    pub cka_id: String,
+    /// Its SPKI.
+    pub spki: B64,
+}
+
+/// What matters of a CA certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaFacts {
+    /// Its subject, which must be the issuer of what its key signs.
+    pub subject_der: B64,
+    /// The end of its validity.
+    pub not_after: Time,
+}
+
+/// An intent without an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenIntent {
+    /// The key that was to sign.
+    pub key: KeyName,
+    /// The serial in it.
+    pub serial: Option<Serial>,
+    /// The end of its validity.
+    pub not_after: Option<Time>,
+}
+
+/// A serial that the next CRL must list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// When it was revoked, or became unknown.
+    pub time: Time,
+    /// CRLReason code.
+    pub reason: u8,
+    /// Until when it must be listed.
+    pub not_after: Time,
+}
+
+/// A serial that was put into an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialUse {
+    /// The intent.
+    pub intent: u64,
+    /// What it is on.
+    pub purpose: Purpose,
+    /// The end of its validity.
+    pub not_after: Time,
+}
+
+/// The newest bundle.
+#[derive(Debug)]
+pub struct Adopted {
+    /// Index of its record.
+    pub index: u64,
+    /// The bundle.
+    pub bundle: Bundle,
+}
+
+/// The mirror.
+#[derive(Debug)]
+pub struct State {
+    /// Record 0.
+    pub genesis: Genesis,
+    /// The time of the newest record.
+    pub last_time: Time,
+    /// The newest bundle.
+    pub bundle: Option<Arc<Adopted>>,
+    /// The origin that bundle texts name: that of the ceremony of the first one.
+    pub authority_origin: Option<Origin>,
+    /// The keys.
+    pub keys: BTreeMap<KeyName, HeldKey>,
+    /// The CA certificates.
+    pub cas: BTreeMap<KeyName, CaFacts>,
+    /// Intents without an outcome.
+    pub open: BTreeMap<u64, OpenIntent>,
+    /// What is frozen.
+    pub frozen: HashSet<FreezeTarget>,
+    /// What the next CRLs must list.
+    pub gone: BTreeMap<(KeyName, Serial), Gone>,
+    /// Numbers of the newest CRLs.
+    pub crl_numbers: HashMap<KeyName, u64>,
+}
+
+/// Two parts of a state key; names have no NUL.
+#[must_use]
+pub fn pair(name: &str, rest: &[u8]) -> Vec<u8> {
+    [name.as_bytes(), &[0], rest].concat()
+}
+
+fn decode<T: DeserializeOwned>(table: &str, value: &[u8]) -> Result<T, KeeperError> {
+    serde_json::from_slice(value).map_err(|e| {
+        KeeperError::Stopped(format!(
+            "the keeper's state, table {table}: {e}; restore the log from its backup"
+        ))
+    })
+}
+
+/// A change that puts a JSON value.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn put<T: Serialize>(table: &'static str, key: Vec<u8>, value: &T) -> Result<Change, KeeperError> {
+    let value = serde_json::to_vec(value).map_err(|e| KeeperError::Refused(e.to_string()))?;
+    Ok(Change::Put { table, key, value })
+}
+
+/// Looks up a JSON value.
+///
+/// # Errors
+/// When the store fails or the value is damaged.
+pub fn get<T: DeserializeOwned>(ledger: &Ledger, table: &'static str, key: &[u8]) -> Result<Option<T>, KeeperError> {
+    ledger.get_state(table, key)?.map(|v| decode(table, &v)).transpose()
+}
+
+fn map<K: Ord, V: DeserializeOwned>(
+    ledger: &Ledger,
+    table: &'static str,
+    key: impl Fn(&[u8]) -> Option<K>,
+) -> Result<BTreeMap<K, V>, KeeperError> {
+    ledger
+        .scan_state(table, b"")?
+        .into_iter()
+        .map(|(k, v)| {
+            let damaged = || {
+                KeeperError::Stopped(format!(
+                    "the keeper's state, table {table}: a damaged key; restore the log from its backup"
+                ))
+            };
+            Ok((key(&k).ok_or_else(damaged)?, decode(table, &v)?))
+        })
+        .collect()
+}
+
+fn name(key: &[u8]) -> Option<KeyName> {
+    std::str::from_utf8(key).ok()?.parse().ok()
+}
+
+fn index(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
+}
+
+fn name_and_serial(key: &[u8]) -> Option<(KeyName, Serial)> {
+    let at = key.iter().position(|b| *b == 0)?;
+    Some((name(key.get(..at)?)?, Serial::from_unsigned(key.get(at + 1..)?).ok()?))
+}
+
+impl State {
+    /// Reads the mirror from the store; the time it takes does not depend on the log's size.
+    ///
+    /// # Errors
+    /// When the store fails or something in it is damaged.
+    pub fn load(ledger: &Ledger) -> Result<Self, KeeperError> {
+        let reader = ledger.reader()?;
+        let genesis = match Record::decode(&reader.entry(0)?)?.body {
+            Body::Genesis(genesis) => genesis,
+            other => {
+                return Err(KeeperError::Stopped(format!(
+                    "record 0 is of kind {}, not genesis: this is no log of a keeper",
+                    other.kind()
+                )));
+            }
+        };
+        let bundle = match get::<u64>(ledger, table::META, b"bundle")? {
+            None => None,
+            Some(index) => match Record::decode(&reader.entry(index)?)?.body {
+                Body::BundleAdopted(adopted) => {
+                    let bytes = adopted.bundle.resolve(&crate::reading::Chunks(&reader))?;
+                    Some(Arc::new(Adopted {
+                        index,
+                        bundle: Bundle::parse(&bytes)?,
+                    }))
+                }
+                other => {
+                    return Err(KeeperError::Stopped(format!(
+                        "record {index} is of kind {}, not bundle_adopted",
+                        other.kind()
+                    )));
+                }
+            },
+        };
+        let frozen: BTreeMap<Vec<u8>, u64> = map(ledger, table::FROZEN, |k| Some(k.to_vec()))?;
+        Ok(Self {
+            genesis,
+            last_time: get(ledger, table::META, b"last_time")?.unwrap_or(Time::from_secs(0)),
+            bundle,
+            authority_origin: get(ledger, table::META, b"authority_origin")?,
+            keys: map(ledger, table::KEY, name)?,
+            cas: map(ledger, table::CA, name)?,
+            open: map(ledger, table::OPEN, index)?,
+            frozen: frozen
+                .keys()
+                .map(|k| decode(table::FROZEN, k))
+                .collect::<Result<_, _>>()?,
+            gone: map(ledger, table::GONE, name_and_serial)?,
+            crl_numbers: map(ledger, table::CRL, name)?.into_iter().collect(),
+        })
+    }
+
+    /// Digest of the newest bundle.
+    #[must_use]
+    pub fn bundle_digest(&self) -> Option<Digest> {
+        self.bundle.as_ref().map(|a| a.bundle.digest())
+    }
+
+    /// What a CRL of `key` signed at `now` must list.
+    pub fn must_list<'s>(&'s self, key: &'s KeyName, now: Time) -> impl Iterator<Item = (&'s Serial, &'s Gone)> {
+        self.gone
+            .iter()
+            .filter(move |((k, _), gone)| k == key && gone.not_after >= now)
+            .map(|((_, serial), gone)| (serial, gone))
+    }
+}
