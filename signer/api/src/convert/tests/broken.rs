@@ -45,13 +45,13 @@ const CASES: &[Case] = &[
         proof(r, Proof::Pkcs10Der(vec![]))
     }),
     ("key_proof.pkcs10_der", "too-long", |r| {
-        proof(r, Proof::Pkcs10Der(vec![0; 16_385]))
+        proof(r, Proof::Pkcs10Der(vec![0; 10_241]))
     }),
     ("key_proof.pkcs10_pem", "required", |r| {
         proof(r, Proof::Pkcs10Pem(String::new()))
     }),
     ("key_proof.pkcs10_pem", "too-long", |r| {
-        proof(r, Proof::Pkcs10Pem("x".repeat(32_769)))
+        proof(r, Proof::Pkcs10Pem("x".repeat(16_385)))
     }),
     ("key_proof.pkcs10_pem", "malformed", |r| {
         proof(r, Proof::Pkcs10Pem("MAA=".to_owned()))
@@ -64,11 +64,11 @@ const CASES: &[Case] = &[
         pod(r).proof_of_possession.clear()
     }),
     ("key_proof.pod_key.proof_of_possession", "too-long", |r| {
-        pod(r).proof_of_possession = vec![0; 1025]
+        pod(r).proof_of_possession = vec![0; 513]
     }),
     ("key_proof.pod_key.pod_uid", "required", |r| pod(r).pod_uid.clear()),
     ("key_proof.pod_key.pod_uid", "too-long", |r| {
-        pod(r).pod_uid = "u".repeat(129)
+        pod(r).pod_uid = "u".repeat(65)
     }),
     ("key_proof.pod_key.pod_uid", "conflict", |r| {
         pod(r).pod_uid = "uid-2".to_owned()

@@ -1,4 +1,6 @@
 use prost::Message as _;
+use stele_core::crl::Reason;
+use stele_core::record::FreezeTarget;
 use stele_core::types::{Digest, Position, Time};
 
 use super::*;
@@ -102,14 +104,14 @@ fn answers_survive_the_wire() {
 #[test]
 fn requests_are_looked_up_and_listed_as_asked() {
     let key = request_key(v1::GetRequestRequest {
-        caller: text("cluster-signer"),
+        caller: text("uri:spiffe://td/signer"),
         request_id: "r".to_owned(),
         attempt: Some(2),
     })
     .unwrap();
     assert_eq!(
-        (key.caller.unwrap().as_str(), key.id.as_str(), key.attempt),
-        ("cluster-signer", "r", Some(2))
+        (key.caller.unwrap().to_string().as_str(), key.id.as_str(), key.attempt),
+        ("uri:spiffe://td/signer", "r", Some(2))
     );
 
     let list = |states: Vec<i32>, page_size: u32, page_token: &str| {
@@ -180,18 +182,39 @@ fn stops_name_what_they_stop() {
     let revoked = revoke("4a", 1).unwrap();
     assert_eq!(
         (revoked.serial.to_string().as_str(), revoked.reason),
-        ("4a", RevocationReason::KeyCompromise)
+        ("4a", Reason::KeyCompromise)
+    );
+    let reasons: Vec<Reason> = (1..=7).map(|n| revoke("4a", n).unwrap().reason).collect();
+    assert_eq!(
+        reasons.last(),
+        Some(&Reason::Unspecified),
+        "the CRL then names no reason"
+    );
+    assert!(
+        reasons.iter().enumerate().all(|(i, r)| !reasons[..i].contains(r)),
+        "{reasons:?}"
     );
     refused(revoke("004a", 1), "serial", "malformed");
     refused(revoke("4A", 1), "serial", "malformed");
     refused(revoke(&"7f".repeat(21), 1), "serial", "malformed");
     refused(revoke("4a", 8), "reason", "unknown-value");
 
-    let frozen = freeze(v1::FreezeRequest {
-        target: Some(v1::freeze_request::Target::Issuer("etcd-ca".to_owned())),
-        reason: "key ceremony".to_owned(),
-    });
-    assert_eq!(frozen.unwrap().target, FreezeTarget::Issuer("etcd-ca".parse().unwrap()));
+    use v1::freeze_request::Target;
+    let stop = |target| {
+        freeze(v1::FreezeRequest {
+            target: Some(target),
+            reason: "stolen laptop".to_owned(),
+        })
+    };
+    let issuer = stop(Target::Issuer("etcd-ca".to_owned())).unwrap();
+    assert_eq!(issuer.target, FreezeTarget::Issuer("etcd-ca".parse().unwrap()));
+    let caller = stop(Target::Caller("uri:spiffe://td/signer".to_owned())).unwrap();
+    assert_eq!(
+        caller.target,
+        FreezeTarget::Caller("uri:spiffe://td/signer".parse().unwrap())
+    );
+    refused(stop(Target::Caller("signer".to_owned())), "caller", "malformed");
+    refused(stop(Target::Profile("a b".to_owned())), "profile", "malformed");
 }
 
 #[test]
