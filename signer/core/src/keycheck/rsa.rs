@@ -17,9 +17,9 @@ const FERMAT_ROUNDS: u32 = 100;
 
 /// RFC 8017 appendix A.1.1.
 #[derive(Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    public_exponent: UintRef<'a>,
+pub(super) struct RsaPublicKey<'a> {
+    pub(super) modulus: UintRef<'a>,
+    pub(super) public_exponent: UintRef<'a>,
 }
 
 /// A check that names what is wrong with a modulus, if anything.
