@@ -33,7 +33,7 @@ impl Verifier {
             let fits = self.is_own_key(&body.spki.0);
             self.tally.check(index, "checkpoint key", fits);
         }
-        match (&body.authority, &self.bundles.newest) {
+        match (&body.authority, self.bundles.newest()) {
             (Authority::Bootstrap, None) | (Authority::Approvals(_), Some(_)) => {}
             (found, _) => {
                 let found = format!("{found:?}");
@@ -120,10 +120,9 @@ impl Verifier {
             self.tally
                 .same(index, "key of the CA certificate", &spki_sha256, &key.spki_sha256);
         }
-        if let Some(named) = self.bundles.rules().and_then(|rules| rules.ca_key(&body.key)) {
-            self.tally.same(index, "key in the bundle", &spki_sha256, &named);
-        }
-        self.judge_root(index, body);
+        self.tally
+            .check(index, "key in the bundle", self.bundles.names(&body.key, spki_sha256));
+        self.judge_root(index, body, path.last());
         let crl = body
             .crl
             .as_ref()
@@ -142,23 +141,19 @@ impl Verifier {
         });
     }
 
-    /// A chain ends at a root that the log recorded on its own; otherwise anyone's would do.
-    fn judge_root(&mut self, index: u64, body: &CaCertificate) {
+    /// A chain ends at a root that the bundle names, or that the log recorded on its own; otherwise anyone's would do.
+    fn judge_root(&mut self, index: u64, body: &CaCertificate, root: Option<&TbsView>) {
         self.tally.count("root");
-        match body.chain.last() {
-            None => {
-                self.roots.insert(Digest::of(&body.certificate.0));
-            }
-            Some(root) if self.roots.contains(&Digest::of(&root.0)) => {}
-            Some(root) => {
-                let found = format!("a chain to the root {}", Digest::of(&root.0));
-                self.tally.add(Finding::at(
-                    index,
-                    "root",
-                    found,
-                    "a root that an earlier record brought",
-                ));
-            }
+        let root_der = body.chain.last().unwrap_or(&body.certificate);
+        let digest = Digest::of(&root_der.0);
+        if body.chain.is_empty() {
+            self.roots.insert(digest);
+        }
+        let named = root.is_some_and(|view| self.bundles.names_key(Digest::of(&view.spki_der)));
+        if !named && !self.roots.contains(&digest) {
+            let found = format!("a chain to the root {digest}");
+            let expected = "a root that the bundle names or an earlier record brought";
+            self.tally.add(Finding::at(index, "root", found, expected));
         }
     }
 }

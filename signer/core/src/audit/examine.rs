@@ -4,7 +4,8 @@ use der::{Decode, Encode};
 use x509_cert::request::CertReqInfo;
 
 use super::report::Finding;
-use super::texts::{self, Namespace, Signed};
+use super::texts::{self, Signed};
+use crate::authority::texts::{ApprovalText, BundleText, OperatorText, PlanText, RecoveryText, StopText};
 use crate::crl::{CrlView, parse_tbs_crl};
 use crate::csr::{Csr, Limits};
 use crate::error::Error;
@@ -119,19 +120,20 @@ fn look(record: Record) -> Read {
     }
 }
 
-fn texts_of(body: &Body) -> (Namespace, &[SignedText]) {
+/// The signed texts of a record, and the namespace that their signatures must be made for.
+fn texts_of(body: &Body) -> (&'static str, &[SignedText]) {
     match body {
         Body::Intent(intent) => match &intent.authority {
-            Authority::Approvals(texts) => (Namespace::Approval, texts),
-            _ => (Namespace::Approval, &[]),
+            Authority::Approvals(texts) => (ApprovalText::NAMESPACE, texts),
+            _ => (ApprovalText::NAMESPACE, &[]),
         },
-        Body::Decision(decision) => (Namespace::Approval, std::slice::from_ref(&decision.text)),
-        Body::BundleAdopted(bundle) => (Namespace::Bundle, &bundle.texts),
-        Body::Plan(plan) => (Namespace::Plan, &plan.texts),
-        Body::Revocation(revocation) => (Namespace::Stop, &revocation.texts),
-        Body::Unfreeze(unfreeze) => (Namespace::Stop, &unfreeze.texts),
-        Body::Recovery(recovery) => (Namespace::Recovery, &recovery.texts),
-        _ => (Namespace::Stop, &[]),
+        Body::Decision(decision) => (ApprovalText::NAMESPACE, std::slice::from_ref(&decision.text)),
+        Body::BundleAdopted(bundle) => (BundleText::NAMESPACE, &bundle.texts),
+        Body::Plan(plan) => (PlanText::NAMESPACE, &plan.texts),
+        Body::Revocation(revocation) => (StopText::NAMESPACE, &revocation.texts),
+        Body::Unfreeze(unfreeze) => (StopText::NAMESPACE, &unfreeze.texts),
+        Body::Recovery(recovery) => (RecoveryText::NAMESPACE, &recovery.texts),
+        _ => ("", &[]),
     }
 }
 

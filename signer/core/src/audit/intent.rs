@@ -6,9 +6,11 @@
 use super::Verifier;
 use super::examine::{Tbs, read_intent};
 use super::keys::CaIdentity;
-use super::policy::{Act, show};
+use super::policy::show;
+use super::proposal::Terms;
 use super::report::{Finding, Tally};
 use super::texts::Signed;
+use crate::authority::texts::Decision;
 use crate::crl::CrlView;
 use crate::error::Error;
 use crate::names::Usage;
@@ -109,31 +111,17 @@ impl Verifier {
     }
 
     fn judge_bundle(&self, index: u64, intent: &Intent, faults: &mut Tally) {
-        faults.count("bundle in force");
-        let newest = self.bundles.newest.as_ref().map(|b| b.sha256);
-        if intent.bundle != newest {
-            let expected = format!("{}, the newest", show(newest));
-            faults.add(Finding::at(index, "bundle", show(intent.bundle), expected));
-        }
-        if let (Some(profile), Some(rules)) = (&intent.profile, self.bundles.rules()) {
-            faults.count("profile digest");
-            let known = rules.profile(&profile.name);
-            if known != Some(profile.sha256) {
-                let found = format!("`{}` with digest {}", profile.name, profile.sha256);
-                faults.add(Finding::at(
-                    index,
-                    "profile",
-                    found,
-                    format!("digest {} of the bundle", show(known)),
-                ));
-            }
-        }
-        if let Some(named) = self.bundles.rules().and_then(|r| r.ca_key(&intent.key)) {
-            faults.same(index, "key in the bundle", &intent.spki_sha256, &named);
-        }
-        if intent.profile.is_none() && matches!(intent.purpose, Purpose::Leaf) {
-            faults.add(Finding::at(index, "profile", "none", "a profile, for a leaf"));
-        }
+        faults.same(
+            index,
+            "bundle in force",
+            &show(intent.bundle),
+            &show(self.bundles.newest()),
+        );
+        faults.check(
+            index,
+            "key in the bundle",
+            self.bundles.names(&intent.key, intent.spki_sha256),
+        );
     }
 
     fn judge_authority(&mut self, at: (u64, Time), intent: &Intent, signed: &[Signed], faults: &mut Tally) {
@@ -148,7 +136,7 @@ impl Verifier {
     }
 
     fn bootstrap(&self, intent: &Intent) -> Result<(), Error> {
-        if intent.purpose == Purpose::Csr && self.bundles.newest.is_none() {
+        if intent.purpose == Purpose::Csr && self.bundles.newest().is_none() {
             return Ok(());
         }
         let permitted = "bootstrap for CSRs before the first bundle only";
@@ -160,70 +148,41 @@ impl Verifier {
     }
 
     fn automatic(&self, intent: &Intent) -> Result<(), Error> {
-        if self.bundles.newest.is_none() {
+        if self.bundles.newest().is_none() {
             return Err(Error::malformed(
                 "authority",
                 "policy before the first bundle",
                 "bootstrap",
             ));
         }
-        match (intent.purpose, &intent.profile) {
-            (Purpose::Crl | Purpose::Csr, _) => Ok(()),
-            (Purpose::Leaf, Some(profile)) => {
-                let act = Act::Issue {
-                    profile: &profile.name,
-                    requester: &intent.request.caller,
-                };
-                self.bundles.approve(&act, &[])
-            }
+        match intent.purpose {
+            Purpose::Crl | Purpose::Csr => Ok(()),
+            Purpose::Leaf => self.judge_profile(intent, &[]),
             // P9: a CA certificate needs the quorum's signatures at the key itself.
-            (purpose, _) => Err(Error::malformed(
+            Purpose::Intermediate | Purpose::Root => Err(Error::malformed(
                 "authority",
-                format!("policy for {purpose:?}"),
+                format!("policy for {:?}", intent.purpose),
                 "operators' approvals or a plan, for a CA certificate",
             )),
         }
     }
 
     fn approved(&mut self, time: Time, intent: &Intent, signed: &[Signed]) -> Result<(), Error> {
-        let Some(profile) = &intent.profile else {
-            return Err(Error::malformed(
-                "approvals",
-                "no profile",
-                "the profile that they name",
-            ));
-        };
         if signed.is_empty() || intent.proposal.is_none() {
-            let permitted = "signed texts, on a proposal that the intent names";
+            let permitted = "valid texts, on a proposal that the intent names";
             return Err(Error::malformed("approvals", "no valid text or no proposal", permitted));
         }
-        let terms = super::proposal::Terms {
+        self.bundles.use_up(signed)?;
+        let terms = Terms {
             request: &intent.request,
             tbs_sha256: intent.tbs_sha256,
-            profile_sha256: profile.sha256,
-            approve: true,
+            profile_sha256: intent.profile.as_ref().map(|p| p.sha256),
+            decision: Decision::Approve,
         };
         for one in signed {
-            terms.require(&one.text, self.origin())?;
-            let expires: Time = one.text.field("expires")?.parse()?;
-            if expires < time {
-                return Err(Error::malformed(
-                    "approval",
-                    format!("expired at {expires}"),
-                    "one still valid",
-                ));
-            }
+            terms.require(one, self.origin(), time)?;
         }
-        if let Authority::Approvals(texts) = &intent.authority {
-            for (text, one) in texts.iter().zip(signed) {
-                self.bundles.use_approval(&text.text, &one.signer)?;
-            }
-        }
-        let act = Act::Issue {
-            profile: &profile.name,
-            requester: &intent.request.caller,
-        };
-        self.bundles.approve(&act, signed)
+        self.judge_profile(intent, signed)
     }
 
     fn judge_freeze(&self, index: u64, intent: &Intent, faults: &mut Tally) {
@@ -322,9 +281,7 @@ impl Verifier {
             ));
         }
         faults.check(index, "purpose", fits_purpose(intent, view));
-        if let Some(rules) = self.bundles.rules() {
-            faults.check(index, "ceiling", rules.permit(&intent.key, view));
-        }
+        self.judge_ceiling(index, intent, view, faults);
         if intent.purpose == Purpose::Root {
             let itself = view.is_self_issued() && view.authority_key_identifier == view.subject_key_identifier;
             faults.check(
@@ -366,18 +323,20 @@ impl Verifier {
         }
         faults.count("CRL entries");
         // RFC 5280 section 3.3: an entry may go only when the certificate has expired.
-        for (serial, _) in key.revoked.iter().filter(|(_, until)| until.secs() >= time.secs()) {
-            if !view.revoked.contains_key(serial) {
-                let expected = "every unexpired serial that is revoked or unknown";
+        for (serial, gone) in key.gone.iter().filter(|(_, gone)| gone.not_after.secs() >= time.secs()) {
+            let listed = view.revoked.get(serial);
+            if !listed.is_some_and(|r| r.date.secs() == gone.time.secs() && r.reason as u8 == gone.reason) {
+                let found = listed.map_or_else(|| "no entry".to_owned(), |r| format!("{r:?}"));
+                let expected = format!("an entry of {} with reason {}", gone.time, gone.reason);
                 faults.add(Finding::at(
                     index,
                     "CRL entries",
-                    format!("no entry for {serial}"),
+                    format!("{serial}: {found}"),
                     expected,
                 ));
             }
         }
-        let foreign = view.revoked.keys().find(|serial| !key.revoked.contains_key(*serial));
+        let foreign = view.revoked.keys().find(|serial| !key.gone.contains_key(*serial));
         if let Some(serial) = foreign.filter(|_| !continues) {
             let found = format!("an entry for {serial}");
             faults.add(Finding::at(

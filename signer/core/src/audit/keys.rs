@@ -99,6 +99,17 @@ impl CrlNumbers {
     }
 }
 
+/// A serial that is revoked or unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone {
+    /// When the record said so: the date of its CRL entry.
+    pub(super) time: Time,
+    /// The CRLReason code; 0 for what is unknown.
+    pub(super) reason: u8,
+    /// Until when CRLs must list it.
+    pub(super) not_after: Time,
+}
+
 /// A key that the log generated.
 pub(super) struct Key {
     /// Its place, a compact name.
@@ -108,8 +119,8 @@ pub(super) struct Key {
     pub(super) role: KeyRole,
     pub(super) certificates: Vec<CaIdentity>,
     pub(super) crls: CrlNumbers,
-    /// What its next CRL must list, revoked or unknown, and until when.
-    pub(super) revoked: BTreeMap<Serial, Time>,
+    /// What its CRLs must list: revoked or unknown.
+    pub(super) gone: BTreeMap<Serial, Gone>,
 }
 
 impl Key {
@@ -159,7 +170,7 @@ impl Keys {
             role,
             certificates: Vec::new(),
             crls: CrlNumbers::default(),
-            revoked: BTreeMap::new(),
+            gone: BTreeMap::new(),
         };
         self.0.insert(name.clone(), key);
         Ok(())

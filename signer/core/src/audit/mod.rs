@@ -25,7 +25,6 @@ mod texts;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub use examine::{Examined, SignatureCheck, examine};
-pub use policy::{Act, ReadBundle, Rules};
 pub use proof::{ProofReport, check_proof};
 pub use report::{Finding, Imported, OtherLog, Report, Severity};
 
@@ -48,8 +47,6 @@ use serials::{Attempts, Serials};
 pub struct Options {
     /// The digest that the first bundle must have, from the ceremony's minutes.
     pub bundle_digest: Option<Digest>,
-    /// How to read a bundle. Without it, profile hashes, quorums and ceilings are reported as not checked.
-    pub read_bundle: Option<ReadBundle>,
     /// Checkpoints of this log that were seen elsewhere, before, or in the other ledger, their notes verified: the log
     /// must have exactly these roots at these sizes.
     pub anchors: Vec<Checkpoint>,
@@ -105,7 +102,7 @@ impl Verifier {
             attempts: Attempts::default(),
             open: BTreeMap::new(),
             unfulfilled: BTreeMap::new(),
-            bundles: Bundles::new(options.read_bundle),
+            bundles: Bundles::default(),
             plans: BTreeMap::new(),
             proposals: BTreeMap::new(),
             frozen: HashSet::new(),
@@ -188,6 +185,7 @@ impl Verifier {
             signed,
             texts,
         } = read;
+        let at = (index, time);
         self.judge_time(index, time);
         self.require_genesis(index, matches!(body, Body::Genesis(_)));
         self.judge_purpose(index, &body);
@@ -195,22 +193,22 @@ impl Verifier {
             Body::Genesis(genesis) => self.genesis(index, &genesis),
             Body::Chunk(chunk) => self.chunks.add(index, chunk, &mut self.tally),
             Body::KeyGenerated(key) => self.key_generated(index, &key),
-            Body::BundleAdopted(body) => self.bundle(index, &body, texts),
+            Body::BundleAdopted(body) => self.bundle(at, &body, texts),
             Body::SignerRequest(request) => self.signer_request(index, &request),
-            Body::Plan(plan) => self.plan(index, &plan, texts),
+            Body::Plan(plan) => self.plan(at, &plan, texts),
             Body::CeremonyImported(import) => self.ceremony_imported(index, &import),
             Body::CaCertificate(certificate) => self.ca_certificate(index, &certificate),
             Body::Proposal(proposal) => self.proposal(index, *proposal, tbs),
-            Body::Decision(decision) => self.decision((index, time), &decision, texts),
+            Body::Decision(decision) => self.decision(at, &decision, texts),
             Body::Withdrawal(withdrawal) => self.withdrawal(index, &withdrawal),
-            Body::Intent(intent) => self.intent((index, time), *intent, tbs, texts),
+            Body::Intent(intent) => self.intent(at, *intent, tbs, texts),
             Body::Issued(issued) => return self.issued(index, &issued, signed),
             Body::Failed(failed) => self.failed(index, &failed),
-            Body::Unknown(unknown) => self.unknown(index, &unknown),
-            Body::Revocation(revocation) => self.revocation(index, &revocation, texts),
+            Body::Unknown(unknown) => self.unknown(at, &unknown),
+            Body::Revocation(revocation) => self.revocation(at, &revocation, texts),
             Body::Freeze(freeze) => self.freeze(freeze),
-            Body::Unfreeze(unfreeze) => self.unfreeze(index, &unfreeze, texts),
-            Body::Recovery(recovery) => self.recovery(index, &recovery, texts),
+            Body::Unfreeze(unfreeze) => self.unfreeze(at, &unfreeze, texts),
+            Body::Recovery(recovery) => self.recovery(at, &recovery, texts),
             // What happened, without a bearing on what may be signed.
             Body::Started(_)
             | Body::Stopped(_)
@@ -276,28 +274,6 @@ impl Verifier {
         }
     }
 
-    fn bundle(&mut self, index: u64, body: &crate::record::BundleAdopted, texts: Vec<Result<texts::Signed, Error>>) {
-        let mut signed = Vec::new();
-        for text in texts {
-            signed.extend(self.tally.check(index, "bundle text", text));
-        }
-        if signed.is_empty() {
-            self.tally.add(Finding::at(
-                index,
-                "bundle text",
-                "no valid text of an operator",
-                "texts of the quorum",
-            ));
-        }
-        let first = self.bundles.newest.is_none();
-        if let Some(expected) = self.bundle_digest.filter(|_| first) {
-            self.tally.same(index, "first bundle", &body.sha256, &expected);
-        }
-        if let Some(bytes) = self.chunks.take(index, &body.bundle, &mut self.tally) {
-            self.bundles.adopt(index, body, &bytes, &signed, &mut self.tally);
-        }
-    }
-
     /// Ends the verification with the log's checkpoint, a signed note.
     #[must_use]
     pub fn finish(mut self, checkpoint_note: &str) -> Report {
@@ -335,7 +311,7 @@ impl Verifier {
     fn judge_checkpoint(&mut self, note: &str) -> Result<(), Error> {
         self.tally.count("checkpoint");
         let mut verifiers = vec![self.vkey.clone()];
-        verifiers.extend(self.bundles.rules().map(|rules| rules.witnesses()).unwrap_or_default());
+        verifiers.extend(self.bundles.witnesses());
         let (checkpoint, _) = crate::checkpoint::open(note, &verifiers)?;
         for line in note.parse::<Note>()?.signatures() {
             self.tally.count("signature lines");
@@ -390,7 +366,7 @@ impl Verifier {
                 "{count} imported CA certificates: they were issued in the ceremony's log, which proves them when it is given too"
             ));
         }
-        if self.bundles.newest.is_some() && self.bundles.rules().is_none() {
+        if self.bundles.is_unreadable() {
             out.push("profile hashes, quorums and ceilings: the bundle in force could not be read".to_owned());
         }
         if self.continues {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::Verifier;
 use super::examine::{SignatureCheck, SignedObject};
 use super::intent::OpenIntent;
+use super::keys::Gone;
 use super::report::Finding;
 use super::serials::Fate;
 use crate::error::Error;
 use crate::record::{Failed, Issued, RequestRef, Unknown};
-use crate::types::Digest;
+use crate::types::{Digest, Time};
 
 impl Verifier {
     pub(super) fn issued(
@@ -83,7 +84,8 @@ impl Verifier {
         }
     }
 
-    pub(super) fn unknown(&mut self, index: u64, unknown: &Unknown) {
+    pub(super) fn unknown(&mut self, at: (u64, Time), unknown: &Unknown) {
+        let (index, time) = at;
         let Some(open) = self.close(index, unknown.intent, Fate::Unknown) else {
             return;
         };
@@ -102,7 +104,12 @@ impl Verifier {
         if let (Some(serial), Some(not_after)) = (open.serial, open.not_after)
             && let Some(key) = self.keys.get_mut(&open.key)
         {
-            key.revoked.insert(serial, not_after);
+            let gone = Gone {
+                time,
+                reason: 0,
+                not_after,
+            };
+            key.gone.insert(serial, gone);
         }
         self.unfulfilled.insert(unknown.intent, open.request);
     }

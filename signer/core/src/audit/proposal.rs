@@ -4,31 +4,40 @@ use std::collections::BTreeMap;
 
 use super::Verifier;
 use super::examine::Tbs;
-use super::policy::Act;
+use super::policy::show;
 use super::report::{Finding, Tally};
-use super::texts::{Signed, Text};
+use super::texts::{Signed, line};
+use crate::authority::Action;
+use crate::authority::texts::{self, ApprovalText, OperatorText as _, PlanText};
 use crate::ceremony::{self, CeremonyFile, Step};
 use crate::error::Error;
 use crate::record::{self, Authority, Decision, Intent, ProfileRef, Proposal, Purpose, RequestRef, Withdrawal};
-use crate::types::{Digest, KeyName, Serial, SignatureAlgorithm, SignedText, Time};
+use crate::sshsig::SshPublicKey;
+use crate::types::{Digest, KeyName, Serial, SignatureAlgorithm, Time};
 
-/// What an approval must say, line by line.
+/// What an operator's text on a proposal must say.
 pub(super) struct Terms<'a> {
     pub(super) request: &'a RequestRef,
     pub(super) tbs_sha256: Digest,
-    pub(super) profile_sha256: Digest,
-    pub(super) approve: bool,
+    pub(super) profile_sha256: Option<Digest>,
+    pub(super) decision: texts::Decision,
 }
 
 impl Terms<'_> {
-    pub(super) fn require(&self, text: &Text, origin: &str) -> Result<(), Error> {
-        text.require("origin", origin)?;
-        text.require("request", self.request.id.as_str())?;
-        text.require("attempt", &self.request.attempt.to_string())?;
-        text.require("requester", &self.request.caller.to_string())?;
-        text.require("tbs-sha256", &self.tbs_sha256.to_string())?;
-        text.require("profile-sha256", &self.profile_sha256.to_string())?;
-        text.require("decision", if self.approve { "approve" } else { "deny" })
+    /// Checks each line of the text, and that it still counted at `time`.
+    pub(super) fn require(&self, signed: &Signed, origin: &str, time: Time) -> Result<(), Error> {
+        let text: ApprovalText = signed.read()?;
+        text.check(&origin.parse()?, time)?;
+        line("request", &text.request, &self.request.id)?;
+        line("attempt", &text.attempt, &self.request.attempt)?;
+        line("requester", &text.requester, &self.request.caller)?;
+        line("tbs-sha256", &text.tbs_sha256, &self.tbs_sha256)?;
+        line(
+            "profile-sha256",
+            &show(Some(text.profile_sha256)),
+            &show(self.profile_sha256),
+        )?;
+        line("decision", &text.decision, &self.decision)
     }
 }
 
@@ -42,12 +51,8 @@ pub(super) struct OpenProposal {
     tbs_sha256: Digest,
     serial: Serial,
     expires: Time,
-    /// Digests of the texts that approve it.
+    /// The marks of the texts that approve it.
     approvals: Vec<Digest>,
-}
-
-fn mark(text: &SignedText) -> Digest {
-    Digest::of(&[text.text.as_bytes(), text.signature.as_bytes()].concat())
 }
 
 /// A plan and which of its steps are used.
@@ -65,12 +70,11 @@ impl Verifier {
             }
         }
         self.tally.check(index, "key", self.keys.ca(&p.key));
-        let newest = self.bundles.newest.as_ref().map(|b| b.sha256);
-        if newest != Some(p.bundle) {
-            let expected = format!("{}, the newest", super::policy::show(newest));
-            self.tally
-                .add(Finding::at(index, "bundle", p.bundle.to_string(), expected));
-        }
+        let newest = show(self.bundles.newest());
+        self.tally
+            .same(index, "bundle in force", &p.bundle.to_string(), &newest);
+        self.tally
+            .check(index, "profile", self.bundles.profile(&p.profile).map(|_| ()));
         let open = OpenProposal {
             request: p.request,
             profile: p.profile,
@@ -106,29 +110,38 @@ impl Verifier {
         let terms = Terms {
             request: &proposal.request,
             tbs_sha256: proposal.tbs_sha256,
-            profile_sha256: proposal.profile.sha256,
-            approve: decision.approve,
+            profile_sha256: Some(proposal.profile.sha256),
+            decision: if decision.approve {
+                texts::Decision::Approve
+            } else {
+                texts::Decision::Deny
+            },
         };
-        terms.require(&signed.text, &origin)?;
+        terms.require(signed, &origin, time)?;
         if time > proposal.expires {
             let found = format!("at {time}, after the proposal's end");
             return Err(Error::malformed("decision", found, format!("by {}", proposal.expires)));
         }
         if decision.approve {
-            proposal.approvals.push(mark(&decision.text));
+            proposal.approvals.push(signed.mark);
         }
-        let operator = self.bundles.rules().map(|rules| rules.operator(&signed.signer));
-        match operator {
-            Some(found) if found.as_ref() != Some(&decision.operator) => {
-                let found = found.map_or_else(|| "nobody's key".to_owned(), |o| format!("the key of `{o}`"));
-                Err(Error::malformed(
-                    "operator",
-                    found,
-                    format!("the key of `{}`", decision.operator),
-                ))
-            }
-            _ => Ok(()),
+        let Some(authority) = self.bundles.authority() else {
+            return Ok(());
+        };
+        let keys = authority
+            .operator(&decision.operator)
+            .map(|o| o.keys.as_slice())
+            .unwrap_or_default();
+        let own = keys.iter().filter_map(|k| k.parse::<SshPublicKey>().ok());
+        if own.map(|k| k.to_string()).any(|k| k == signed.verified.key) {
+            return Ok(());
         }
+        let permitted = format!("a key of operator `{}`", decision.operator);
+        Err(Error::malformed(
+            "operator",
+            format!("key {}", signed.verified.key),
+            permitted,
+        ))
     }
 
     pub(super) fn withdrawal(&mut self, index: u64, withdrawal: &Withdrawal) {
@@ -184,13 +197,14 @@ impl Verifier {
             return;
         };
         faults.count("recorded decisions");
-        if signed.len() != texts.len() || !texts.iter().all(|text| p.approvals.contains(&mark(text))) {
+        if signed.len() != texts.len() || !signed.iter().all(|one| p.approvals.contains(&one.mark)) {
             let found = format!("a text that no decision on proposal {number} records");
             faults.add(Finding::at(index, "approval", found, "texts of recorded decisions"));
         }
     }
 
-    pub(super) fn plan(&mut self, index: u64, body: &record::Plan, texts: Vec<Result<Signed, Error>>) {
+    pub(super) fn plan(&mut self, at: (u64, Time), body: &record::Plan, texts: Vec<Result<Signed, Error>>) {
+        let (index, time) = at;
         let mut tally = std::mem::take(&mut self.tally);
         let signed: Vec<_> = texts
             .into_iter()
@@ -202,7 +216,7 @@ impl Verifier {
             tally.check(index, "plan", ceremony::Plan::decode(&bytes))
         });
         if let Some(plan) = read {
-            tally.check(index, "plan", self.judge_plan(&plan, body.sha256, &signed));
+            tally.check(index, "plan", self.judge_plan(time, &plan, body.sha256, &signed));
             let steps = plan.steps.into_iter().map(|step| (step.step, (step, false))).collect();
             let sha256 = body.sha256;
             self.plans.insert(index, OpenPlan { sha256, steps });
@@ -210,33 +224,37 @@ impl Verifier {
         self.tally = tally;
     }
 
-    fn judge_plan(&self, plan: &ceremony::Plan, sha256: Digest, signed: &[Signed]) -> Result<(), Error> {
+    fn judge_plan(
+        &mut self,
+        time: Time,
+        plan: &ceremony::Plan,
+        sha256: Digest,
+        signed: &[Signed],
+    ) -> Result<(), Error> {
         plan.check()?;
-        if plan.origin.as_str() != self.origin() {
-            return Err(Error::malformed("plan.origin", plan.origin.to_string(), self.origin()));
-        }
-        let newest = self.bundles.newest.as_ref().map(|b| b.sha256);
-        if newest != Some(plan.bundle_sha256) {
-            let permitted = format!("{}, the newest", super::policy::show(newest));
-            return Err(Error::malformed(
-                "plan.bundle_sha256",
-                plan.bundle_sha256.to_string(),
-                permitted,
-            ));
-        }
-        if signed.is_empty() {
-            return Err(Error::unverified("plan", "no operator's text over it is valid"));
-        }
-        for text in signed.iter().map(|s| &s.text) {
-            text.require("origin", self.origin())?;
-            // The digest of the plan covers its steps; a text may name them one by one instead.
-            if text.require_word(&sha256.to_string()).is_err() {
-                plan.steps
-                    .iter()
-                    .try_for_each(|s| text.require_word(&s.tbs_sha256.to_string()))?;
+        line("origin of the plan", &plan.origin.as_str(), &self.origin())?;
+        line(
+            "bundle of the plan",
+            &show(Some(plan.bundle_sha256)),
+            &show(self.bundles.newest()),
+        )?;
+        for one in signed {
+            let text: PlanText = one.read()?;
+            text.check(&plan.origin, time)?;
+            line("plan-sha256", &text.plan_sha256, &sha256)?;
+            line("bundle-sha256", &text.bundle_sha256, &plan.bundle_sha256)?;
+            let steps = plan.steps.iter().map(|s| (&s.key, s.tbs_sha256));
+            if !steps.eq(text.steps.iter().map(|s| (&s.key, s.tbs_sha256))) {
+                let permitted = "key and TBS digest of each step, in order";
+                return Err(Error::malformed(
+                    "signed text, step",
+                    "other steps than the plan's",
+                    permitted,
+                ));
             }
         }
-        self.bundles.approve(&Act::Plan, signed)
+        self.bundles.use_up(signed)?;
+        self.bundles.agreed(Action::Plan, signed)
     }
 
     /// Judges an intent against the step of the plan that it names, and uses the step up.

@@ -1,17 +1,21 @@
 //! Revocations, freezes and recoveries.
 
 use super::Verifier;
-use super::policy::Act;
+use super::keys::Gone;
 use super::report::Finding;
 use super::serials::Fate;
-use super::texts::Signed;
+use super::texts::{Signed, line};
+use crate::authority::Action;
+use crate::authority::texts::{OperatorText, RecoveryText, StopAction, StopText};
 use crate::error::Error;
 use crate::record::{Freeze, FreezeTarget, Recovery, Revocation, Unfreeze};
+use crate::types::{Origin, Time};
 
 type Texts = Vec<Result<Signed, Error>>;
 
 impl Verifier {
-    pub(super) fn revocation(&mut self, index: u64, revocation: &Revocation, texts: Texts) {
+    pub(super) fn revocation(&mut self, at: (u64, Time), revocation: &Revocation, texts: Texts) {
+        let (index, time) = at;
         let Revocation {
             key, serial, not_after, ..
         } = revocation;
@@ -37,10 +41,20 @@ impl Verifier {
             self.tally.add(again.note());
         }
         if ca {
-            self.agreed(index, &Act::Stop, "revocation of a CA", texts, &serial.to_string());
+            let target = format!("serial:{key}:{serial}");
+            let fits = |text: &StopText| {
+                line("action", &text.action, &StopAction::Revoke)?;
+                line("target", &text.target, &target)
+            };
+            self.agreed(at, Action::CaRevocation, texts, fits);
         }
+        let gone = Gone {
+            time,
+            reason: revocation.reason as u8,
+            not_after: until,
+        };
         if let Some(key) = self.keys.get_mut(key) {
-            key.revoked.insert(serial.clone(), until);
+            key.gone.entry(serial.clone()).or_insert(gone);
         }
     }
 
@@ -49,41 +63,50 @@ impl Verifier {
         self.frozen.insert(freeze.target);
     }
 
-    pub(super) fn unfreeze(&mut self, index: u64, unfreeze: &Unfreeze, texts: Texts) {
-        let subject = match &unfreeze.target {
-            FreezeTarget::Issuer(name) => name.to_string(),
-            FreezeTarget::Profile(name) => name.to_string(),
-            FreezeTarget::Caller(san) => san.to_string(),
+    pub(super) fn unfreeze(&mut self, at: (u64, Time), unfreeze: &Unfreeze, texts: Texts) {
+        let target = match &unfreeze.target {
+            FreezeTarget::Issuer(name) => format!("key:{name}"),
+            FreezeTarget::Profile(name) => format!("profile:{name}"),
+            FreezeTarget::Caller(san) => format!("caller:{san}"),
         };
-        self.agreed(index, &Act::Stop, "unfreezing", texts, &subject);
+        let fits = |text: &StopText| {
+            line("action", &text.action, &StopAction::Unfreeze)?;
+            line("target", &text.target, &target)
+        };
+        self.agreed(at, Action::Unfreeze, texts, fits);
         if !self.frozen.remove(&unfreeze.target) {
             let found = format!("{:?}, which is not frozen", unfreeze.target);
-            self.tally
-                .add(Finding::at(index, "unfreezing", found, "what is frozen"));
+            self.tally.add(Finding::at(at.0, "unfreeze", found, "what is frozen"));
         }
     }
 
-    pub(super) fn recovery(&mut self, index: u64, recovery: &Recovery, texts: Texts) {
-        self.agreed(index, &Act::Recovery, "recovery", texts, &recovery.action);
+    pub(super) fn recovery(&mut self, at: (u64, Time), recovery: &Recovery, texts: Texts) {
+        let fits = |text: &RecoveryText| line("action", &text.action, &recovery.action);
+        self.agreed(at, Action::Recovery, texts, fits);
     }
 
-    /// Checks that the operators in force agreed in texts that name `subject`.
-    fn agreed(&mut self, index: u64, act: &Act<'_>, what: &'static str, texts: Texts, subject: &str) {
-        let mut signed = Vec::new();
-        for text in texts {
-            signed.extend(self.tally.check(index, what, text));
-        }
-        if signed.is_empty() {
-            self.tally.add(Finding::at(
-                index,
-                what,
-                "no valid text of an operator",
-                "texts of the quorum",
-            ));
-        }
+    /// Checks that the operators in force agreed, in texts of this log that still counted and say what they must.
+    fn agreed<T: OperatorText>(
+        &mut self,
+        (index, time): (u64, Time),
+        action: Action,
+        texts: Texts,
+        fits: impl Fn(&T) -> Result<(), Error>,
+    ) {
+        let what = action.name();
+        let signed: Vec<_> = texts
+            .into_iter()
+            .filter_map(|text| self.tally.check(index, what, text))
+            .collect();
         for one in &signed {
-            self.tally.check(index, what, one.text.require_word(subject));
+            let result = self.origin().parse::<Origin>().and_then(|origin| {
+                let text: T = one.read()?;
+                text.check(&origin, time)?;
+                fits(&text)
+            });
+            self.tally.check(index, what, result);
         }
-        self.tally.check(index, what, self.bundles.approve(act, &signed));
+        self.tally.check(index, what, self.bundles.use_up(&signed));
+        self.tally.check(index, what, self.bundles.agreed(action, &signed));
     }
 }
