@@ -1,7 +1,8 @@
 //! What look-ups answer. Every `index` is the index of a record in the log.
 
 use serde::{Deserialize, Serialize};
-use stele_core::record::{CaCertificate, FreezeTarget, Need, Purpose, RequestRef, RevocationReason};
+use stele_core::crl::Reason;
+use stele_core::record::{CaCertificate, FreezeTarget, Need, Purpose, RequestRef};
 use stele_core::types::{CallerSan, Digest, KeyName, OperatorName, ProfileName, RequestId, Serial, SignedText, Time};
 
 use crate::text::Name;
@@ -291,7 +292,7 @@ pub struct Revoked {
     /// The end of the certificate's validity.
     pub not_after: Time,
     /// Why.
-    pub reason: RevocationReason,
+    pub reason: Reason,
 }
 
 /// A serial that a CRL must list.
@@ -306,7 +307,7 @@ pub struct Listed {
     /// The end of validity; none where an unknown signature's is not recorded.
     pub not_after: Option<Time>,
     /// Why; none where it is not known whether the certificate exists.
-    pub reason: Option<RevocationReason>,
+    pub reason: Option<Reason>,
 }
 
 /// A freeze in force.

@@ -1,7 +1,8 @@
 //! Certificates, CRLs, and what stops them.
 
 use rusqlite::Row;
-use stele_core::record::{Body, FreezeTarget, Record, RevocationReason};
+use stele_core::crl::Reason;
+use stele_core::record::{Body, FreezeTarget, Record};
 use stele_core::types::{Digest, KeyName, Serial, Time};
 
 use super::Reader;
@@ -135,7 +136,7 @@ impl Reader {
                     index: row.get::<_, Int>(1)?.0,
                     time: row.get::<_, Millis>(2)?.0,
                     not_after: row.get::<_, Option<Millis>>(3)?.map(|t| t.0),
-                    reason: row.get::<_, Option<Json<RevocationReason>>>(4)?.map(|r| r.0),
+                    reason: row.get::<_, Option<Json<Reason>>>(4)?.map(|r| r.0),
                 })
             },
         )
