@@ -142,3 +142,27 @@ fn another_logs_key_opens_nothing() {
     assert_found(&report, 0, "verifier key");
     assert!(errors(&report).iter().any(|f| f.what == "checkpoint"));
 }
+
+/// Two thousand more leaves in one log.
+#[test]
+fn a_long_log_verifies() {
+    let mut signer = signer::build();
+    let spec = audit_support::keys::certificate(
+        31,
+        "node",
+        &audit_support::keys::Key::p256(31),
+        ("Issuing", &signer::issuing()),
+        None,
+    );
+    for n in 0u32..2000 {
+        let mut entropy = [9; 20];
+        entropy[16..].copy_from_slice(&n.to_be_bytes());
+        let spec = stele_core::tbs::CertificateSpec {
+            serial: stele_core::types::Serial::from_entropy(entropy),
+            ..spec.clone()
+        };
+        let intent = signer::leaf_of(&signer.bundle, &spec);
+        signer.log.sign(intent, &signer::issuing());
+    }
+    assert_clean(&signer.log.verify());
+}
