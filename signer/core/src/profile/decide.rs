@@ -10,9 +10,7 @@ use super::{Approval, Context, CsrNames, Issuer, Profile};
 use crate::error::{Error, Refusal, Violation};
 use crate::names::{San, Subject, Usage};
 use crate::tbs::CertificateSpec;
-use crate::types::{
-    CallerName, CallerSan, Digest, KeyAlgorithm, KeyName, ProfileName, Serial, Time,
-};
+use crate::types::{CallerName, CallerSan, Digest, KeyAlgorithm, KeyName, ProfileName, Serial, Time};
 
 /// What a request proposes, whatever form it came in.
 #[derive(Clone, Debug)]
