@@ -73,6 +73,11 @@ pub fn files(operators: &[&Operator], keeper: &KeeperFiles, root: &Root) -> BTre
         );
     }
     text += &format!("[[caller]]\nname = \"cluster-signer\"\nsan = \"{CALLER}\"\nroles = [\"request\"]\n");
+    for Operator { name, .. } in operators.iter().filter(|o| o.name != "alice") {
+        text += &format!(
+            "[[caller]]\nname = \"{name}-caller\"\nsan = \"uri:spiffe://stele/operator/{name}\"\nroles = [\"operate\"]\n"
+        );
+    }
     text += &format!(
         "[[caller]]\nname = \"alice-caller\"\nsan = \"{OPERATORS_CALLER}\"\nroles = [\"request\", \"operate\"]\n"
     );

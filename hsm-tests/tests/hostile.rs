@@ -349,7 +349,7 @@ fn the_ceiling_holds_whatever_the_signer_asks() {
     refused(w.append(w.intent(&uri, Authority::Policy)), "spiffe://");
     let mut usage = w.leaf();
     usage.usages.push(Usage::CodeSigning);
-    refused(w.append(w.intent(&usage, Authority::Policy)), "code signing");
+    refused(w.append(w.intent(&usage, Authority::Policy)), "extKeyUsage");
     let mut ca = w.leaf();
     ca.ca = Some(CaConstraints {
         path_length: None,
