@@ -1,6 +1,22 @@
 //! The files that a ceremony reads and leaves: plan, signer's request, hand-over, manifest. All are canonical JSON:
 //! reading encodes again and compares.
 
+mod draw;
+mod minutes;
+mod readable;
+mod request;
+pub mod script;
+mod span;
+mod words;
+
+pub use draw::{Drawing, draw};
+pub use minutes::{Minutes, minutes};
+pub use readable::{readable_plan, readable_step};
+pub use request::CheckedRequest;
+pub use script::Script;
+pub use span::Span;
+pub use words::words;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
