@@ -123,7 +123,11 @@ impl CrlSpec {
     /// When the issuer is not DER or nextUpdate does not come after thisUpdate.
     pub fn to_tbs_der(&self) -> Result<Vec<u8>, Error> {
         if self.next_update.secs() <= self.this_update.secs() {
-            return Err(Error::malformed("nextUpdate", self.next_update.to_string(), format!("after {}", self.this_update)));
+            return Err(Error::malformed(
+                "nextUpdate",
+                self.next_update.to_string(),
+                format!("after {}", self.this_update),
+            ));
         }
         let revoked = self.revoked.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let number = Uint::new(&self.number.to_be_bytes()).map_err(refused)?;
@@ -169,18 +173,26 @@ pub fn parse_tbs_crl(der: &[u8]) -> Result<CrlView, Error> {
     if list.version != 1 {
         return Err(bad("another version", "version 2"));
     }
-    let next_update = list.next_update.ok_or_else(|| bad("no nextUpdate", "nextUpdate (RFC 5280 section 5.1.2.5)"))?;
+    let next_update = list
+        .next_update
+        .ok_or_else(|| bad("no nextUpdate", "nextUpdate (RFC 5280 section 5.1.2.5)"))?;
     let (issuer_key_identifier, number) = read_extensions(list.extensions.as_deref().unwrap_or_default())?;
     let mut revoked = BTreeMap::new();
     for entry in list.revoked.iter().flatten() {
         let (serial, revocation) = read_entry(entry)?;
         if revoked.last_key_value().is_some_and(|(last, _)| *last >= serial) {
-            return Err(bad("entries out of order or twice", "entries in ascending order of their serials"));
+            return Err(bad(
+                "entries out of order or twice",
+                "entries in ascending order of their serials",
+            ));
         }
         revoked.insert(serial, revocation);
     }
     if list.revoked.as_ref().is_some_and(Vec::is_empty) {
-        return Err(bad("an empty revokedCertificates", "none at all (RFC 5280 section 5.1.2.6)"));
+        return Err(bad(
+            "an empty revokedCertificates",
+            "none at all (RFC 5280 section 5.1.2.6)",
+        ));
     }
     Ok(CrlView {
         signature: signature_algorithm(list.signature)?,
@@ -201,7 +213,11 @@ pub fn parse_crl(der: &[u8]) -> Result<(CrlView, Vec<u8>, Vec<u8>), Error> {
     let (tbs_der, algorithm, signature) = crate::tbs::split_signed("CRL", der)?;
     let view = parse_tbs_crl(&tbs_der)?;
     if view.signature != algorithm {
-        return Err(Error::malformed("CRL", "two different signature algorithms", "the same inside and outside"));
+        return Err(Error::malformed(
+            "CRL",
+            "two different signature algorithms",
+            "the same inside and outside",
+        ));
     }
     Ok((view, tbs_der, signature))
 }
@@ -210,12 +226,20 @@ fn read_extensions(extensions: &[Extension]) -> Result<(Vec<u8>, u64), Error> {
     let bad = || {
         Error::malformed(
             "CRL extensions",
-            extensions.iter().map(|e| e.extn_id.to_string()).collect::<Vec<_>>().join(", "),
+            extensions
+                .iter()
+                .map(|e| e.extn_id.to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
             "authorityKeyIdentifier with a key identifier, then a cRLNumber below 2^64, both not critical",
         )
     };
     let [aki, number] = extensions else { return Err(bad()) };
-    if aki.extn_id != oid::AUTHORITY_KEY_IDENTIFIER || number.extn_id != oid::CRL_NUMBER || aki.critical || number.critical {
+    if aki.extn_id != oid::AUTHORITY_KEY_IDENTIFIER
+        || number.extn_id != oid::CRL_NUMBER
+        || aki.critical
+        || number.critical
+    {
         return Err(bad());
     }
     let aki = x509_cert::ext::pkix::AuthorityKeyIdentifier::from_der(aki.extn_value.as_bytes()).map_err(refused)?;
@@ -234,7 +258,13 @@ fn read_entry(entry: &Entry) -> Result<(Serial, Revocation), Error> {
         Some([one]) if one.extn_id == oid::CRL_REASON && !one.critical => {
             Reason::from_der(one.extn_value.as_bytes()).map_err(refused)?
         }
-        Some(_) => return Err(Error::malformed("CRL entry", "other extensions", "a reason code or nothing")),
+        Some(_) => {
+            return Err(Error::malformed(
+                "CRL entry",
+                "other extensions",
+                "a reason code or nothing",
+            ));
+        }
     };
     let date = our_time(entry.date);
     Ok((Serial::from_unsigned(bytes)?, Revocation { date, reason }))
@@ -249,7 +279,10 @@ mod tests {
     use super::*;
 
     fn spec() -> CrlSpec {
-        let revocation = |reason| Revocation { date: Time::from_secs(1_790_000_000), reason };
+        let revocation = |reason| Revocation {
+            date: Time::from_secs(1_790_000_000),
+            reason,
+        };
         CrlSpec {
             signature: SignatureAlgorithm::EcdsaSha256,
             issuer_der: vec![0x30, 0],
@@ -258,9 +291,15 @@ mod tests {
             this_update: Time::from_secs(1_795_000_000),
             next_update: Time::from_secs(1_795_600_000),
             revoked: BTreeMap::from([
-                (Serial::from_unsigned(&[0x80]).unwrap(), revocation(Reason::KeyCompromise)),
+                (
+                    Serial::from_unsigned(&[0x80]).unwrap(),
+                    revocation(Reason::KeyCompromise),
+                ),
                 (Serial::from_unsigned(&[2]).unwrap(), revocation(Reason::Unspecified)),
-                (Serial::from_unsigned(&[0x7f; 20]).unwrap(), revocation(Reason::PrivilegeWithdrawn)),
+                (
+                    Serial::from_unsigned(&[0x7f; 20]).unwrap(),
+                    revocation(Reason::PrivilegeWithdrawn),
+                ),
             ]),
         }
     }
@@ -270,13 +309,22 @@ mod tests {
         let spec = spec();
         let view = parse_tbs_crl(&spec.to_tbs_der().unwrap()).unwrap();
         assert_eq!(view.revoked, spec.revoked);
-        assert_eq!((view.number, view.this_update, view.next_update), (u64::MAX, spec.this_update, spec.next_update));
-        assert_eq!((view.issuer_der, view.issuer_key_identifier), (spec.issuer_der, spec.issuer_key_identifier));
+        assert_eq!(
+            (view.number, view.this_update, view.next_update),
+            (u64::MAX, spec.this_update, spec.next_update)
+        );
+        assert_eq!(
+            (view.issuer_der, view.issuer_key_identifier),
+            (spec.issuer_der, spec.issuer_key_identifier)
+        );
     }
 
     #[test]
     fn an_empty_list_has_no_entries_field() {
-        let empty = CrlSpec { revoked: BTreeMap::new(), ..spec() };
+        let empty = CrlSpec {
+            revoked: BTreeMap::new(),
+            ..spec()
+        };
         let der = empty.to_tbs_der().unwrap();
         assert!(List::from_der(&der).unwrap().revoked.is_none());
         assert!(parse_tbs_crl(&der).unwrap().revoked.is_empty());
@@ -287,18 +335,36 @@ mod tests {
         let der = spec().to_tbs_der().unwrap();
         let mut list = List::from_der(&der).unwrap();
         list.revoked.as_mut().unwrap().reverse();
-        assert!(parse_tbs_crl(&list.to_der().unwrap()).unwrap_err().to_string().contains("out of order"));
+        assert!(
+            parse_tbs_crl(&list.to_der().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("out of order")
+        );
         let mut list = List::from_der(&der).unwrap();
         list.revoked = Some(vec![]);
-        assert!(parse_tbs_crl(&list.to_der().unwrap()).unwrap_err().to_string().contains("empty"));
+        assert!(
+            parse_tbs_crl(&list.to_der().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("empty")
+        );
         let mut list = List::from_der(&der).unwrap();
         list.extensions.as_mut().unwrap().pop();
         assert!(parse_tbs_crl(&list.to_der().unwrap()).is_err());
         let mut list = List::from_der(&der).unwrap();
         list.next_update = None;
-        assert!(parse_tbs_crl(&list.to_der().unwrap()).unwrap_err().to_string().contains("nextUpdate"));
+        assert!(
+            parse_tbs_crl(&list.to_der().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("nextUpdate")
+        );
         assert!(parse_tbs_crl(&[der.as_slice(), &[0]].concat()).is_err());
-        let backwards = CrlSpec { next_update: spec().this_update, ..spec() };
+        let backwards = CrlSpec {
+            next_update: spec().this_update,
+            ..spec()
+        };
         assert!(backwards.to_tbs_der().is_err());
     }
 }

@@ -16,7 +16,11 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Error> {
         let source = text.lines().nth(line - 1).unwrap_or_default().trim();
         Error::malformed(
             format!("{file}, line {line}"),
-            if source.is_empty() { "nothing".to_owned() } else { format!("`{source}`") },
+            if source.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("`{source}`")
+            },
             e.message().to_owned(),
         )
     })
@@ -35,8 +39,13 @@ mod tests {
 
     #[test]
     fn errors_name_file_line_and_what_is_permitted() {
-        let error = parse::<Example>("a.toml", "port = 1\nprot = 2\n").unwrap_err().to_string();
-        assert!(error.contains("a.toml, line 2") && error.contains("prot") && error.contains("`port`"), "{error}");
+        let error = parse::<Example>("a.toml", "port = 1\nprot = 2\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("a.toml, line 2") && error.contains("prot") && error.contains("`port`"),
+            "{error}"
+        );
         let error = parse::<Example>("a.toml", "port = \"x\"\n").unwrap_err().to_string();
         assert!(error.contains("line 1") && error.contains("u16"), "{error}");
         assert!(parse::<Example>("a.toml", "").unwrap_err().to_string().contains("port"));

@@ -469,6 +469,16 @@ impl KeyAlgorithm {
         }
     }
 
+    /// The signature algorithm that a key of this kind signs checkpoints with (C2SP signed-note: ECDSA is over
+    /// SHA-256, whatever the curve).
+    #[must_use]
+    pub const fn checkpoint_signature(self) -> SignatureAlgorithm {
+        match self {
+            Self::EcP256 | Self::EcP384 | Self::EcP521 => SignatureAlgorithm::EcdsaSha256,
+            other => other.default_signature(),
+        }
+    }
+
     /// The name as it stands in TOML and JSON, e.g. `ec-p256`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -229,6 +229,13 @@ pub enum TokenError {
         #[source]
         cause: Arc<Self>,
     },
+    /// The token was lost, and logging in again was refused: there is no other attempt in this process.
+    #[error("the token was lost and stays closed until a restart: {cause}")]
+    Closed {
+        /// Why it could not be opened again.
+        #[source]
+        cause: Arc<Self>,
+    },
     /// A PKCS#11 call failed.
     #[error("{doing}: {cause}")]
     Call {

@@ -123,8 +123,28 @@ impl Module {
         &self.pkcs11
     }
 
+    /// Stops and starts the library, so that it looks for tokens again. The caller has no session.
+    ///
+    /// Does nothing while another token of the same library is open: its sessions would die.
+    pub(crate) fn restart(&self) -> Result<(), TokenError> {
+        let all = started();
+        if all.iter().any(|s| s.path == self.path && s.users > 1) {
+            return Ok(());
+        }
+        match self.pkcs11.clone().finalize() {
+            // An earlier restart may have got no further than this.
+            Ok(()) | Err(Cause::Pkcs11(RvError::CryptokiNotInitialized, _)) => initialize(&self.pkcs11, &self.path),
+            Err(cause) => Err(TokenError::ModuleUnusable {
+                path: self.path.clone(),
+                cause,
+            }),
+        }
+    }
+
     /// Every token that answers. One that does not is passed over: some libraries have slots that never do.
     pub(crate) fn tokens(&self) -> Result<Vec<(Slot, RawInfo)>, TokenError> {
+        // Nobody may stop or restart the library meanwhile.
+        let _steady = started();
         let slots = self.pkcs11.get_slots_with_token().map_err(|cause| TokenError::Call {
             doing: "list the tokens",
             cause,
@@ -185,17 +205,20 @@ impl Drop for Module {
 }
 
 fn start(path: &Path) -> Result<Pkcs11, TokenError> {
-    let unusable = |cause| TokenError::ModuleUnusable {
+    let pkcs11 = Pkcs11::new(path).map_err(|cause| TokenError::ModuleUnusable {
         path: path.to_owned(),
         cause,
-    };
-    let pkcs11 = Pkcs11::new(path).map_err(unusable)?;
+    })?;
+    initialize(&pkcs11, path)?;
+    Ok(pkcs11)
+}
+
+fn initialize(pkcs11: &Pkcs11, path: &Path) -> Result<(), TokenError> {
+    let path = path.to_owned();
     match pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        Ok(()) => Ok(pkcs11),
-        Err(Cause::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {
-            Err(TokenError::ModuleShared { path: path.to_owned() })
-        }
-        Err(cause) => Err(unusable(cause)),
+        Ok(()) => Ok(()),
+        Err(Cause::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Err(TokenError::ModuleShared { path }),
+        Err(cause) => Err(TokenError::ModuleUnusable { path, cause }),
     }
 }
 

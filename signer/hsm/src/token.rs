@@ -1,5 +1,6 @@
 //! The token as the keeper uses it.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use crate::pool::{Lease, Pool};
 
 /// How long everything but a signature waits for a session.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Losses that show before C_Sign and are mended within one call of [`Token::sign`].
+const LOSSES_MENDED: usize = 3;
 
 /// Bytes of a new CKA_ID: random, so that keys of different tokens and times never share one.
 const CKA_ID_LEN: u32 = 16;
@@ -166,12 +170,16 @@ impl Token {
             .mechanisms
             .call(key.algorithm, algorithm, message)
             .map_err(SignError::NotCalled)?;
-        match self.sign_once(key, &call, deadline) {
-            Err(SignError::NotCalled(error)) if error.is_loss() => {
-                self.sign_once(key, &call, deadline.saturating_sub(began.elapsed()))
+        let mut done = self.sign_once(key, &call, deadline);
+        for _ in 0..LOSSES_MENDED {
+            match done {
+                Err(SignError::NotCalled(error)) if error.is_loss() => {
+                    done = self.sign_once(key, &call, deadline.saturating_sub(began.elapsed()));
+                }
+                _ => break,
             }
-            done => done,
         }
+        done
     }
 
     fn sign_once(&self, key: &TokenKey, call: &Call<'_>, wait: Duration) -> Result<Vec<u8>, SignError> {
@@ -234,12 +242,21 @@ impl Token {
                 })?;
             }
             let pair = key::generate(lease, algorithm, &Purpose::Probe, &[])?;
+            // Where this fails the session is closed, and its key pair goes with it.
             let signature = lease.run("sign with a session key", |s| {
                 s.sign(&call.mechanism, pair.private, &call.data)
-            });
+            })?;
             key::destroy(lease, pair)?;
-            mechanism::encode(algorithm, signature?).map(drop)
+            mechanism::encode(algorithm, signature).map(drop)
         })
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,14 +37,21 @@ fn wall() -> Time {
 /// Time since boot, suspended time included (`CLOCK_BOOTTIME`); nobody can set it.
 fn boot() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or_default(),
+        u32::try_from(now.tv_nsec).unwrap_or_default(),
+    )
 }
 
 impl Clock {
     /// Trusts the clock as it is now.
     #[must_use]
     pub fn start(limit: Duration) -> Self {
-        Self { anchor_wall: wall(), anchor_boot: boot(), limit }
+        Self {
+            anchor_wall: wall(),
+            anchor_boot: boot(),
+            limit,
+        }
     }
 
     /// What the clock says, measured against the time since boot.
@@ -89,7 +96,11 @@ mod tests {
 
     #[test]
     fn steps_either_way_are_noticed_and_drift_is_not() {
-        let clock = Clock { anchor_wall: Time::from_secs(1000), anchor_boot: Duration::from_secs(10), limit: Duration::from_secs(60) };
+        let clock = Clock {
+            anchor_wall: Time::from_secs(1000),
+            anchor_boot: Duration::from_secs(10),
+            limit: Duration::from_secs(60),
+        };
         let at = |wall, boot| clock.judge(Time::from_secs(wall), Duration::from_secs(boot));
         assert_eq!(at(1100, 110), Reading::Good(Time::from_secs(1100)));
         assert_eq!(at(1130, 110), Reading::Good(Time::from_secs(1130)));

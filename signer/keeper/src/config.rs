@@ -98,7 +98,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { clock_step_seconds: 60, restart_gap_days: 30, connections: 256 }
+        Self {
+            clock_step_seconds: 60,
+            restart_gap_days: 30,
+            connections: 256,
+        }
     }
 }
 
@@ -125,14 +129,30 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|cause| KeeperError::file(path, cause))?;
         let mut config: Self = strict_toml::parse(&path.display().to_string(), &text)?;
         let base = path.parent().unwrap_or(Path::new("."));
-        for place in [&mut config.socket, &mut config.ledger, &mut config.token.module, &mut config.token.pin_file] {
+        for place in [
+            &mut config.socket,
+            &mut config.ledger,
+            &mut config.token.module,
+            &mut config.token.pin_file,
+        ] {
             *place = base.join(&*place);
         }
         config.token.so_pin_file = config.token.so_pin_file.map(|p| base.join(p));
-        let mut names: Vec<_> = config.ca_keys.iter().map(|k| &k.name).chain([&config.checkpoint_key.name]).collect();
+        let mut names: Vec<_> = config
+            .ca_keys
+            .iter()
+            .map(|k| &k.name)
+            .chain([&config.checkpoint_key.name])
+            .collect();
         names.sort();
-        if let Some(twice) = names.windows(2).find_map(|w| w.first().filter(|first| Some(*first) == w.get(1))) {
-            return Err(KeeperError::Config(format!("{}: ca_key.name: found `{twice}` twice; permitted: each name once", path.display())));
+        if let Some(twice) = names
+            .windows(2)
+            .find_map(|w| w.first().filter(|first| Some(*first) == w.get(1)))
+        {
+            return Err(KeeperError::Config(format!(
+                "{}: ca_key.name: found `{twice}` twice; permitted: each name once",
+                path.display()
+            )));
         }
         Ok((config, Digest::of(text.as_bytes())))
     }

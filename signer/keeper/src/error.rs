@@ -44,7 +44,10 @@ pub enum KeeperError {
 impl KeeperError {
     /// A failed file.
     pub fn file(path: &Path, cause: io::Error) -> Self {
-        Self::File { path: path.to_owned(), cause }
+        Self::File {
+            path: path.to_owned(),
+            cause,
+        }
     }
 
     /// A judgement against what was asked.

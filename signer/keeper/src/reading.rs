@@ -28,14 +28,20 @@ impl Readers {
     /// Readers of the log at `path`.
     #[must_use]
     pub fn new(path: std::path::PathBuf) -> Self {
-        Self { idle: Mutex::new(Vec::new()), path }
+        Self {
+            idle: Mutex::new(Vec::new()),
+            path,
+        }
     }
 
     /// Runs `read` with a reader of its own.
     ///
     /// # Errors
     /// What opening or `read` says.
-    pub fn with<T, E: From<stele_ledger::LedgerError>>(&self, read: impl FnOnce(&LedgerReader) -> Result<T, E>) -> Result<T, E> {
+    pub fn with<T, E: From<stele_ledger::LedgerError>>(
+        &self,
+        read: impl FnOnce(&LedgerReader) -> Result<T, E>,
+    ) -> Result<T, E> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match idle {
             Some(reader) => reader,

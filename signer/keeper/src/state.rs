@@ -135,7 +135,11 @@ pub fn pair(name: &str, rest: &[u8]) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(table: &str, value: &[u8]) -> Result<T, KeeperError> {
-    serde_json::from_slice(value).map_err(|e| KeeperError::Stopped(format!("the keeper's state, table {table}: {e}; restore the log from its backup")))
+    serde_json::from_slice(value).map_err(|e| {
+        KeeperError::Stopped(format!(
+            "the keeper's state, table {table}: {e}; restore the log from its backup"
+        ))
+    })
 }
 
 /// A change that puts a JSON value.
@@ -164,7 +168,11 @@ fn map<K: Ord, V: DeserializeOwned>(
         .scan_state(table, b"")?
         .into_iter()
         .map(|(k, v)| {
-            let damaged = || KeeperError::Stopped(format!("the keeper's state, table {table}: a damaged key; restore the log from its backup"));
+            let damaged = || {
+                KeeperError::Stopped(format!(
+                    "the keeper's state, table {table}: a damaged key; restore the log from its backup"
+                ))
+            };
             Ok((key(&k).ok_or_else(damaged)?, decode(table, &v)?))
         })
         .collect()
@@ -192,16 +200,29 @@ impl State {
         let reader = ledger.reader()?;
         let genesis = match Record::decode(&reader.entry(0)?)?.body {
             Body::Genesis(genesis) => genesis,
-            other => return Err(KeeperError::Stopped(format!("record 0 is of kind {}, not genesis: this is no log of a keeper", other.kind()))),
+            other => {
+                return Err(KeeperError::Stopped(format!(
+                    "record 0 is of kind {}, not genesis: this is no log of a keeper",
+                    other.kind()
+                )));
+            }
         };
         let bundle = match get::<u64>(ledger, table::META, b"bundle")? {
             None => None,
             Some(index) => match Record::decode(&reader.entry(index)?)?.body {
                 Body::BundleAdopted(adopted) => {
                     let bytes = adopted.bundle.resolve(&crate::reading::Chunks(&reader))?;
-                    Some(Arc::new(Adopted { index, bundle: Bundle::parse(&bytes)? }))
+                    Some(Arc::new(Adopted {
+                        index,
+                        bundle: Bundle::parse(&bytes)?,
+                    }))
                 }
-                other => return Err(KeeperError::Stopped(format!("record {index} is of kind {}, not bundle_adopted", other.kind()))),
+                other => {
+                    return Err(KeeperError::Stopped(format!(
+                        "record {index} is of kind {}, not bundle_adopted",
+                        other.kind()
+                    )));
+                }
             },
         };
         let frozen: BTreeMap<Vec<u8>, u64> = map(ledger, table::FROZEN, |k| Some(k.to_vec()))?;
@@ -213,7 +234,10 @@ impl State {
             keys: map(ledger, table::KEY, name)?,
             cas: map(ledger, table::CA, name)?,
             open: map(ledger, table::OPEN, index)?,
-            frozen: frozen.keys().map(|k| decode(table::FROZEN, k)).collect::<Result<_, _>>()?,
+            frozen: frozen
+                .keys()
+                .map(|k| decode(table::FROZEN, k))
+                .collect::<Result<_, _>>()?,
             gone: map(ledger, table::GONE, name_and_serial)?,
             crl_numbers: map(ledger, table::CRL, name)?.into_iter().collect(),
         })
@@ -227,6 +251,9 @@ impl State {
 
     /// What a CRL of `key` signed at `now` must list.
     pub fn must_list<'s>(&'s self, key: &'s KeyName, now: Time) -> impl Iterator<Item = (&'s Serial, &'s Gone)> {
-        self.gone.iter().filter(move |((k, _), gone)| k == key && gone.not_after >= now).map(|((_, serial), gone)| (serial, gone))
+        self.gone
+            .iter()
+            .filter(move |((k, _), gone)| k == key && gone.not_after >= now)
+            .map(|((_, serial), gone)| (serial, gone))
     }
 }

@@ -40,7 +40,8 @@ pub trait CeremonyFile: Serialize + DeserializeOwned {
     /// # Errors
     /// When it cannot be encoded.
     fn encode(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::malformed(Self::WHAT, e.to_string(), "an encodable value"))?;
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::malformed(Self::WHAT, e.to_string(), "an encodable value"))?;
         bytes.push(b'\n');
         Ok(bytes)
     }
@@ -53,10 +54,18 @@ pub trait CeremonyFile: Serialize + DeserializeOwned {
         let file: Self = serde_json::from_slice(bytes)
             .map_err(|e| Error::malformed(Self::WHAT, e.to_string(), "the file as Stele wrote it"))?;
         if file.version() != VERSION {
-            return Err(Error::malformed(Self::WHAT, format!("version {}", file.version()), format!("version {VERSION}")));
+            return Err(Error::malformed(
+                Self::WHAT,
+                format!("version {}", file.version()),
+                format!("version {VERSION}"),
+            ));
         }
         if file.encode()? != bytes {
-            return Err(Error::malformed(Self::WHAT, "bytes that are not canonical", "the file as Stele wrote it, unedited"));
+            return Err(Error::malformed(
+                Self::WHAT,
+                "bytes that are not canonical",
+                "the file as Stele wrote it, unedited",
+            ));
         }
         Ok(file)
     }
@@ -125,7 +134,12 @@ impl Plan {
     /// Never for a plan that exists; the id is built from its digest.
     pub fn request(plan_sha256: Digest, step: u32) -> Result<RequestRef, Error> {
         let id: RequestId = format!("plan:{plan_sha256}:{step}").parse()?;
-        Ok(RequestRef { caller: CallerSan::Unix("ceremony".to_owned()), id, attempt: 1, digest: plan_sha256 })
+        Ok(RequestRef {
+            caller: CallerSan::Unix("ceremony".to_owned()),
+            id,
+            attempt: 1,
+            digest: plan_sha256,
+        })
     }
 
     /// The step with number `step`.
@@ -143,7 +157,11 @@ impl Plan {
         for (number, step) in (1u32..).zip(&self.steps) {
             let field = format!("plan.steps[{number}]");
             if step.step != number {
-                return Err(Error::malformed(field, format!("step number {}", step.step), format!("{number}")));
+                return Err(Error::malformed(
+                    field,
+                    format!("step number {}", step.step),
+                    format!("{number}"),
+                ));
             }
             if Digest::of(&step.tbs.0) != step.tbs_sha256 {
                 return Err(Error::unverified(field, "tbs_sha256 is not the digest of tbs"));
@@ -151,7 +169,11 @@ impl Plan {
             if let Some(serial) = &step.serial
                 && !serials.insert((step.key.clone(), serial.clone()))
             {
-                return Err(Error::malformed(field, format!("serial {serial} a second time"), "each serial once"));
+                return Err(Error::malformed(
+                    field,
+                    format!("serial {serial} a second time"),
+                    "each serial once",
+                ));
             }
         }
         if self.steps.is_empty() {
@@ -258,11 +280,22 @@ mod tests {
 
     #[test]
     fn files_have_one_form() {
-        let manifest = Manifest { v: 1, files: vec![ManifestEntry { path: "root.pem".into(), sha256: Digest::of(b"x") }] };
+        let manifest = Manifest {
+            v: 1,
+            files: vec![ManifestEntry {
+                path: "root.pem".into(),
+                sha256: Digest::of(b"x"),
+            }],
+        };
         let bytes = manifest.encode().unwrap();
         assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
         let text = String::from_utf8(bytes).unwrap();
-        for bad in [text.trim_end().to_owned(), text.replace("\"v\": 1", "\"v\": 2"), text.replace("  ", " "), text.replace("\"files\"", "\"x\":1,\"files\"")] {
+        for bad in [
+            text.trim_end().to_owned(),
+            text.replace("\"v\": 1", "\"v\": 2"),
+            text.replace("  ", " "),
+            text.replace("\"files\"", "\"x\":1,\"files\""),
+        ] {
             assert!(Manifest::decode(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -101,7 +101,11 @@ fn extensions(value: &Any) -> Result<Vec<Extension>, Error> {
     // RFC 5280 section 4.2: no more than one instance of an extension.
     let mut oids: Vec<_> = extensions.iter().map(|e| e.extn_id).collect();
     oids.sort_unstable();
-    if let Some([twice, _]) = oids.array_windows().find(|[a, b]| a == b) {
+    let twice = oids.windows(2).find_map(|pair| match pair {
+        [a, b] if a == b => Some(a),
+        _ => None,
+    });
+    if let Some(twice) = twice {
         return Err(Error::malformed(
             field,
             format!("extension {twice} twice"),

@@ -65,13 +65,13 @@ impl Csr {
     /// When it exceeds `limits`, is not strict DER, its key is refused, or its signature does not verify.
     pub fn prove(der: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         at_most(der.len(), limits.max_der)?;
-        let outer = strict::check(FIELD, der, limits.max_depth)?;
+        let parts = Parts::split(strict::check(FIELD, der, limits.max_depth)?)?;
         let request = CertReq::from_der(der).map_err(|e| malformed(&e.to_string()))?;
         // What the strict reader cannot know, e.g. that a DEFAULT must be left out, shows when encoded again.
         if request.to_der().ok().as_deref() != Some(der) {
             return Err(malformed("an encoding other than DER").into());
         }
-        let public_key = verify_self_signature(outer.value, &request.signature)?;
+        let public_key = verify_self_signature(&parts, &request.signature)?;
         let subject = name::decode(&request.info.subject);
         let (extension_request, attributes) = sort_attributes(request.info.attributes.iter())?;
         let requested = Requested::decode(extension_request, limits.max_depth)?;
@@ -177,17 +177,39 @@ impl Csr {
     }
 }
 
-/// Verifies the signature over the bytes of the CertificationRequestInfo as they came, never as encoded again.
-fn verify_self_signature(request: &[u8], signature: &BitString) -> Result<PublicKey, Error> {
-    let [info, algorithm, _] = exactly(strict::children(FIELD, request)?)?;
-    let [_version, _subject, spki, _attributes] = exactly(strict::children(FIELD, info.value)?)?;
-    let public_key = PublicKey::from_spki_der(spki.whole)?;
-    let algorithm = decode_algorithm(algorithm.whole)?;
+/// The encodings inside a request, as they came.
+struct Parts<'a> {
+    info: &'a [u8],
+    spki: &'a [u8],
+    algorithm: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn split(request: strict::Element<'a>) -> Result<Self, Error> {
+        let [info, algorithm, _signature] = exactly(strict::children(FIELD, request.value)?)?;
+        let [_version, _subject, spki, attributes] = exactly(strict::children(FIELD, info.value)?)?;
+        // The attributes are a SET OF under a tag of their own, which the strict walk cannot know. Out of order they
+        // are not DER, and would cost the decoder's insertion sort quadratic time.
+        if !strict::children(FIELD, attributes.value)?.is_sorted_by(|a, b| a.whole <= b.whole) {
+            return Err(malformed("attributes that are not in order"));
+        }
+        Ok(Self {
+            info: info.whole,
+            spki: spki.whole,
+            algorithm: algorithm.whole,
+        })
+    }
+}
+
+/// Verifies the signature over the CertificationRequestInfo as it came, never as encoded again.
+fn verify_self_signature(parts: &Parts<'_>, signature: &BitString) -> Result<PublicKey, Error> {
+    let public_key = PublicKey::from_spki_der(parts.spki)?;
+    let algorithm = decode_algorithm(parts.algorithm)?;
     let signature = signature
         .as_bytes()
         .ok_or_else(|| malformed("a signature that does not end on an octet"))?;
     public_key
-        .verify(algorithm, info.whole, signature)
+        .verify(algorithm, parts.info, signature)
         .map_err(|e| Error::unverified("csr signature", e.to_string()))?;
     Ok(public_key)
 }

@@ -87,13 +87,19 @@ fn text(attribute: &AttributeTypeAndValue) -> Result<&str, String> {
     decoded.map_err(|_| format!("a {} with characters that it may not hold", value.tag()))
 }
 
-/// Names reach shells, logs and C programs: none may end early or steer a terminal there.
+/// Names reach shells, logs, C programs and the eyes of operators: none may end early, steer a terminal, or hold
+/// characters that are invisible or change the direction of reading.
 pub(super) fn checked(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("an empty value".to_owned());
     }
     if text.chars().any(char::is_control) {
         return Err(format!("control characters in `{}`", shown(text)));
+    }
+    let is_invisible =
+        |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if text.chars().any(is_invisible) {
+        return Err(format!("invisible characters in `{}`", shown(text)));
     }
     Ok(())
 }

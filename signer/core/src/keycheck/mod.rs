@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod ed25519;
+mod parts;
 mod rsa;
 pub(crate) mod strict;
 mod verify;

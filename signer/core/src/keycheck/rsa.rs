@@ -17,9 +17,9 @@ const FERMAT_ROUNDS: u32 = 100;
 
 /// RFC 8017 appendix A.1.1.
 #[derive(Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    public_exponent: UintRef<'a>,
+pub(super) struct RsaPublicKey<'a> {
+    pub(super) modulus: UintRef<'a>,
+    pub(super) public_exponent: UintRef<'a>,
 }
 
 /// A check that names what is wrong with a modulus, if anything.
@@ -96,7 +96,7 @@ fn fermat_close(modulus: &[u8]) -> Option<String> {
     }
     let mut difference = a.wrapping_mul(&a).wrapping_sub(&n);
     for _ in 0..FERMAT_ROUNDS {
-        if may_be_square(&difference) && difference.checked_sqrt_vartime().is_some() {
+        if difference.checked_sqrt_vartime().is_some() {
             return Some("a modulus of two primes that are too close to each other".to_owned());
         }
         // (a + 1)² = a² + 2a + 1
@@ -104,15 +104,6 @@ fn fermat_close(modulus: &[u8]) -> Option<String> {
         a = a.wrapping_add(&Uint::ONE);
     }
     None
-}
-
-/// Squares leave few remainders modulo these numbers: a cheap test before the costly root.
-fn may_be_square(n: &U4096) -> bool {
-    let bytes = n.to_be_bytes();
-    [64, 63, 65, 11, 17, 19, 23].into_iter().all(|m| {
-        let remainder = remainder(bytes.as_ref(), m);
-        (0..m).any(|root| root * root % m == remainder)
-    })
 }
 
 fn primes_below(limit: u32) -> impl Iterator<Item = u32> {

@@ -87,7 +87,10 @@ impl AttributeType {
 impl Attribute {
     /// An attribute of this type and value.
     pub fn new(kind: AttributeType, value: impl Into<String>) -> Self {
-        Self { kind, value: value.into() }
+        Self {
+            kind,
+            value: value.into(),
+        }
     }
 
     fn to_rdn(&self) -> Result<RelativeDistinguishedName, Error> {
@@ -254,7 +257,9 @@ fn ip_from_octets(octets: &[u8]) -> Option<IpAddr> {
     if let Ok(v4) = <[u8; 4]>::try_from(octets) {
         return Some(IpAddr::V4(Ipv4Addr::from(v4)));
     }
-    <[u8; 16]>::try_from(octets).ok().map(|v6| IpAddr::V6(Ipv6Addr::from(v6)))
+    <[u8; 16]>::try_from(octets)
+        .ok()
+        .map(|v6| IpAddr::V6(Ipv6Addr::from(v6)))
 }
 
 /// The DER of a GeneralNames, the value of a subjectAltName extension.
@@ -383,7 +388,12 @@ mod tests {
         let tags: Vec<Tag> = name.iter().map(|a| a.value.tag()).collect();
         assert_eq!(
             tags,
-            [Tag::Ia5String, Tag::PrintableString, Tag::Utf8String, Tag::PrintableString]
+            [
+                Tag::Ia5String,
+                Tag::PrintableString,
+                Tag::Utf8String,
+                Tag::PrintableString
+            ]
         );
         assert_eq!(Subject::default().to_der().unwrap(), [0x30, 0]);
     }
@@ -396,10 +406,16 @@ mod tests {
 
     #[test]
     fn general_names_read_back_and_foreign_forms_are_named() {
-        let sans: Vec<San> = ["dns:a.example", "ip:10.0.0.1", "ip:::1", "uri:spiffe://a/b", "email:a@example.org"]
-            .iter()
-            .map(|s| s.parse().unwrap())
-            .collect();
+        let sans: Vec<San> = [
+            "dns:a.example",
+            "ip:10.0.0.1",
+            "ip:::1",
+            "uri:spiffe://a/b",
+            "email:a@example.org",
+        ]
+        .iter()
+        .map(|s| s.parse().unwrap())
+        .collect();
         let der = general_names_to_der(&sans).unwrap();
         assert_eq!(general_names_from_der(&der).unwrap(), (sans, vec![]));
         // A three-octet iPAddress.

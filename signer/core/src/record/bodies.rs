@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::large::{Chunk, Payload};
+use crate::crl::Reason;
 use crate::error::Violation;
 use crate::request::Context;
 use crate::types::{
@@ -566,42 +567,6 @@ pub struct Unknown {
     pub reason: String,
 }
 
-/// Reasons of revocation (RFC 5280 section 5.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RevocationReason {
-    /// unspecified (0); the extension is then left out of the entry
-    Unspecified,
-    /// keyCompromise (1)
-    KeyCompromise,
-    /// cACompromise (2)
-    CaCompromise,
-    /// affiliationChanged (3)
-    AffiliationChanged,
-    /// superseded (4)
-    Superseded,
-    /// cessationOfOperation (5)
-    CessationOfOperation,
-    /// privilegeWithdrawn (9)
-    PrivilegeWithdrawn,
-}
-
-impl RevocationReason {
-    /// The CRLReason code.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Unspecified => 0,
-            Self::KeyCompromise => 1,
-            Self::CaCompromise => 2,
-            Self::AffiliationChanged => 3,
-            Self::Superseded => 4,
-            Self::CessationOfOperation => 5,
-            Self::PrivilegeWithdrawn => 9,
-        }
-    }
-}
-
 /// A revoked certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -613,7 +578,7 @@ pub struct Revocation {
     /// The end of its validity.
     pub not_after: Time,
     /// Why.
-    pub reason: RevocationReason,
+    pub reason: Reason,
     /// Who asked.
     pub by: CallerSan,
     /// The quorum's texts, where the certificate is a CA's.
@@ -662,4 +627,12 @@ pub struct Recovery {
     pub action: String,
     /// The quorum's texts.
     pub texts: Vec<SignedText>,
+}
+
+impl Intent {
+    /// Whether fields that only certificates have stand in an intent for something else.
+    #[must_use]
+    pub const fn certificate_fields_stray(&self) -> bool {
+        matches!(self.purpose, Purpose::Csr | Purpose::Crl) && (self.serial.is_some() || self.not_after.is_some())
+    }
 }

@@ -9,9 +9,18 @@ use crate::types::{KeyAlgorithm, SignatureAlgorithm};
 /// Every algorithm with the whole value of its AlgorithmIdentifier (RFC 5758 section 3.2, RFC 4055 sections 3 and 5, RFC
 /// 8410 section 3). In PSS the hash parameters are NULL, as RFC 4055 section 2.1 has signers write them.
 const TABLE: [(SignatureAlgorithm, &[u8]); 10] = [
-    (SignatureAlgorithm::EcdsaSha256, b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"),
-    (SignatureAlgorithm::EcdsaSha384, b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"),
-    (SignatureAlgorithm::EcdsaSha512, b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04"),
+    (
+        SignatureAlgorithm::EcdsaSha256,
+        b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02",
+    ),
+    (
+        SignatureAlgorithm::EcdsaSha384,
+        b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03",
+    ),
+    (
+        SignatureAlgorithm::EcdsaSha512,
+        b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04",
+    ),
     (
         SignatureAlgorithm::RsaPkcs1Sha256,
         b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00",

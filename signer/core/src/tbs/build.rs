@@ -146,14 +146,21 @@ impl CertificateSpec {
         out.push(extensions::authority_key_identifier(&self.authority_key_identifier)?);
         if !self.sans.is_empty() {
             let names = general_names_to_der(&self.sans)?;
-            out.push(extensions::extension(oid::SUBJECT_ALT_NAME, self.subject.is_empty(), &names)?);
+            out.push(extensions::extension(
+                oid::SUBJECT_ALT_NAME,
+                self.subject.is_empty(),
+                &names,
+            )?);
         }
         if let Some(ca) = self.ca.as_ref().filter(|ca| !ca.name_constraints.is_empty()) {
             let value = ca.name_constraints.to_der()?;
             out.push(extensions::extension(oid::NAME_CONSTRAINTS, true, &value)?);
         }
         out.extend(extensions::crl_distribution_points(&self.crl_urls)?);
-        out.extend(extensions::authority_info_access(&self.ocsp_urls, &self.ca_issuers_urls)?);
+        out.extend(extensions::authority_info_access(
+            &self.ocsp_urls,
+            &self.ca_issuers_urls,
+        )?);
         out.extend(extensions::certificate_policies(&self.policies)?);
         if self.no_rev_avail {
             out.push(extensions::no_rev_avail()?);

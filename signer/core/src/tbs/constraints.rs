@@ -223,7 +223,9 @@ fn email_within(address: &str, base: &str) -> bool {
     if base.contains('@') {
         return address == base;
     }
-    address.rsplit_once('@').is_some_and(|(_, host)| host_matches(host, base))
+    address
+        .rsplit_once('@')
+        .is_some_and(|(_, host)| host_matches(host, base))
 }
 
 #[cfg(test)]
@@ -257,14 +259,25 @@ mod tests {
     fn names_are_judged_per_form() {
         let c = constraints();
         for ok in [
-            "dns:cluster.local", "dns:a.b.CLUSTER.local", "ip:10.1.2.3", "ip:fd00::1",
-            "uri:spiffe://cluster.local/ns/a", "uri:spiffe://x.mesh.example/ns", "email:a@example.org",
+            "dns:cluster.local",
+            "dns:a.b.CLUSTER.local",
+            "ip:10.1.2.3",
+            "ip:fd00::1",
+            "uri:spiffe://cluster.local/ns/a",
+            "uri:spiffe://x.mesh.example/ns",
+            "email:a@example.org",
         ] {
             assert!(c.permits(&ok.parse().unwrap()), "{ok}");
         }
         for bad in [
-            "dns:notcluster.local", "dns:x.secret.cluster.local", "dns:secret.cluster.local", "ip:11.0.0.1",
-            "uri:spiffe://x.cluster.local/a", "uri:spiffe://mesh.example/a", "uri:urn:a:b", "uri:http://[::1]/",
+            "dns:notcluster.local",
+            "dns:x.secret.cluster.local",
+            "dns:secret.cluster.local",
+            "ip:11.0.0.1",
+            "uri:spiffe://x.cluster.local/a",
+            "uri:spiffe://mesh.example/a",
+            "uri:urn:a:b",
+            "uri:http://[::1]/",
             "email:a@x.example.org",
         ] {
             assert!(!c.permits(&bad.parse().unwrap()), "{bad}");

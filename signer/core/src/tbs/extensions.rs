@@ -44,7 +44,8 @@ fn refused(e: der::Error) -> Error {
 
 /// Reads the value of an extension to its last byte.
 pub(crate) fn read<'a, T: Decode<'a, Error = der::Error>>(name: &str, value: &'a [u8]) -> Result<T, Error> {
-    T::from_der(value).map_err(|e| Error::malformed(name, e.to_string(), "the DER of this extension and nothing after it"))
+    T::from_der(value)
+        .map_err(|e| Error::malformed(name, e.to_string(), "the DER of this extension and nothing after it"))
 }
 
 /// authorityKeyIdentifier with a key identifier only.
@@ -93,7 +94,10 @@ pub(crate) fn key_usage(usages: &[Usage]) -> Result<Option<Extension>, Error> {
 /// The usages of a keyUsage value.
 pub(crate) fn read_key_usage(value: &[u8]) -> Result<Vec<Usage>, Error> {
     let bits: BitStringRef<'_> = read("keyUsage", value)?;
-    let minimal = bits.raw_bytes().last().is_some_and(|b| *b != 0 && b.trailing_zeros() == u32::from(bits.unused_bits()));
+    let minimal = bits
+        .raw_bytes()
+        .last()
+        .is_some_and(|b| *b != 0 && b.trailing_zeros() == u32::from(bits.unused_bits()));
     if !minimal || bits.bit_len() > 9 {
         return Err(Error::malformed(
             "keyUsage",
@@ -197,7 +201,12 @@ mod tests {
         assert!(key_usage(&[Usage::ServerAuth]).unwrap().is_none());
         let ca = key_usage(&[Usage::CertSign, Usage::CrlSign]).unwrap().unwrap();
         assert_eq!(ca.extn_value.as_bytes(), b"\x03\x02\x01\x06");
-        for bad in [&b"\x03\x01\x00"[..], b"\x03\x02\x00\x06", b"\x03\x03\x00\x06\x00", b"\x03\x02\x01\x06\x00"] {
+        for bad in [
+            &b"\x03\x01\x00"[..],
+            b"\x03\x02\x00\x06",
+            b"\x03\x03\x00\x06\x00",
+            b"\x03\x02\x01\x06\x00",
+        ] {
             assert!(read_key_usage(bad).is_err(), "{bad:?}");
         }
     }

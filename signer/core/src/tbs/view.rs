@@ -78,7 +78,11 @@ pub fn parse_tbs(der: &[u8]) -> Result<TbsView, Error> {
     let refused = |e: der::Error| Error::malformed("TBSCertificate", e.to_string(), "DER of RFC 5280 section 4.1");
     let tbs = Tbs::from_der(der).map_err(refused)?;
     if tbs.to_der().map_err(refused)? != der {
-        return Err(Error::malformed("TBSCertificate", "another encoding of the same content", "canonical DER"));
+        return Err(Error::malformed(
+            "TBSCertificate",
+            "another encoding of the same content",
+            "canonical DER",
+        ));
     }
     let subject_der = tbs.subject.to_der().map_err(refused)?;
     let times = [tbs.validity.not_before, tbs.validity.not_after];
@@ -154,7 +158,11 @@ pub fn parse_certificate(der: &[u8]) -> Result<(TbsView, Vec<u8>, SignatureAlgor
     let (tbs_der, algorithm, signature) = split_signed("certificate", der)?;
     let view = parse_tbs(&tbs_der)?;
     if view.signature.clone()? != algorithm {
-        return Err(Error::malformed("certificate", "two different signature algorithms", "the same inside and outside"));
+        return Err(Error::malformed(
+            "certificate",
+            "two different signature algorithms",
+            "the same inside and outside",
+        ));
     }
     Ok((view, tbs_der, algorithm, signature))
 }
@@ -163,9 +171,10 @@ pub fn parse_certificate(der: &[u8]) -> Result<(TbsView, Vec<u8>, SignatureAlgor
 pub(crate) fn split_signed(what: &str, der: &[u8]) -> Result<(Vec<u8>, SignatureAlgorithm, Vec<u8>), Error> {
     let refused = |e: der::Error| Error::malformed(what, e.to_string(), "DER with a signature over it");
     let signed = Signed::from_der(der).map_err(refused)?;
-    let signature = signed.signature.as_bytes().ok_or_else(|| {
-        Error::malformed(what, "a signature with unused bits", "a whole number of octets")
-    })?;
+    let signature = signed
+        .signature
+        .as_bytes()
+        .ok_or_else(|| Error::malformed(what, "a signature with unused bits", "a whole number of octets"))?;
     let algorithm: AnyRef<'_> = signed.algorithm;
     Ok((
         signed.tbs.to_der().map_err(refused)?,

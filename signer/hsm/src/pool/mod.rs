@@ -3,11 +3,13 @@
 //! The log-in belongs to the token, not to a session: it ends when any session logs out or the last one closes. An
 //! anchor session, used for nothing else, keeps it. Object handles end with it, so they are cached per log-in.
 
+mod lease;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptoki::error::{Error as Cause, Result as CkResult};
+use cryptoki::error::Error as Cause;
 use cryptoki::session::Session;
 use cryptoki::slot::{Limit, Slot};
 use secrecy::SecretString;
@@ -16,6 +18,9 @@ use crate::error::{TokenError, is_loss};
 use crate::key::Pair;
 use crate::module::{Module, TokenSpec};
 use crate::pin::{Proof, log_in};
+
+pub(crate) use lease::Lease;
+use lease::Place;
 
 /// First pause after a failed reopening; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -121,8 +126,7 @@ impl Pool {
                     });
                 }
                 Line::PinRefused(cause) => {
-                    return Err(TokenError::Unavailable {
-                        retry_in: Duration::MAX,
+                    return Err(TokenError::Closed {
                         cause: Arc::clone(cause),
                     });
                 }
@@ -269,7 +273,14 @@ const fn forbids_another_log_in(cause: &TokenError) -> bool {
 
 /// Finds the token, opens the anchor session and logs in.
 fn enter(module: &Module, spec: &TokenSpec, pin: &SecretString, proof: Proof) -> Result<LogIn, TokenError> {
-    let (slot, info) = module.find(spec)?;
+    let (slot, info) = match module.find(spec) {
+        // Many libraries look for tokens only when they start (SoftHSM does). Nobody has a session now.
+        Err(_) if proof == Proof::Given => {
+            module.restart()?;
+            module.find(spec)?
+        }
+        found => found?,
+    };
     let anchor = module
         .pkcs11()
         .open_rw_session(slot)
@@ -299,96 +310,6 @@ fn session_limit(module: &Module, spec: &TokenSpec, slot: Slot) -> Result<usize,
         })
         .fold(spec.sessions, usize::min);
     Ok(allowed.max(1))
-}
-
-/// A caller's place among those with a session.
-struct Place<'p> {
-    pool: &'p Pool,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        state.out -= 1;
-        if matches!(state.line, Line::Up(_)) {
-            self.pool.changed.notify_one();
-        } else {
-            // Somebody may be waiting for the last session to come back before reopening.
-            self.pool.changed.notify_all();
-        }
-    }
-}
-
-/// A session in one caller's hands. Dropped, it is closed; [`Lease::give_back`] keeps it open for the next caller.
-pub(crate) struct Lease<'p> {
-    // The session must be closed before its place is free: fields drop in this order.
-    session: Session,
-    place: Place<'p>,
-    number: u64,
-    healthy: bool,
-}
-
-impl Lease<'_> {
-    /// Makes calls on the session.
-    pub(crate) fn run<T>(
-        &mut self,
-        doing: &'static str,
-        calls: impl FnOnce(&Session) -> CkResult<T>,
-    ) -> Result<T, TokenError> {
-        self.call(calls).map_err(|cause| TokenError::Call { doing, cause })
-    }
-
-    /// Makes calls on the session. After a failure it is not used again; after a loss the whole log-in is not.
-    pub(crate) fn call<T>(&mut self, calls: impl FnOnce(&Session) -> CkResult<T>) -> CkResult<T> {
-        let done = calls(&self.session);
-        if let Err(cause) = &done {
-            self.healthy = false;
-            self.place.pool.note(self.number, cause);
-        }
-        done
-    }
-
-    /// Returns the session to the pool, unless a call on it failed or its log-in has ended.
-    pub(crate) fn give_back(self) {
-        if !self.healthy {
-            return;
-        }
-        let mut state = self.place.pool.lock();
-        if state.number == self.number && matches!(state.line, Line::Up(_)) {
-            state.idle.push(self.session);
-        } else {
-            drop(state);
-            drop(self.session);
-        }
-    }
-
-    /// Where a key is in this log-in, when that is known.
-    pub(crate) fn known(&self, id: &[u8]) -> Option<Pair> {
-        self.keys(|keys| keys.get(id).copied()).flatten()
-    }
-
-    /// Every key whose place in this log-in is known.
-    pub(crate) fn all_known(&self) -> Vec<Pair> {
-        self.keys(|keys| keys.values().copied().collect()).unwrap_or_default()
-    }
-
-    pub(crate) fn remember(&self, id: &[u8], pair: Pair) {
-        self.keys(|keys| keys.insert(id.to_vec(), pair));
-    }
-
-    pub(crate) fn forget(&self, id: &[u8]) {
-        self.keys(|keys| keys.remove(id));
-    }
-
-    /// The handles of this lease's log-in; `None` when that has ended meanwhile.
-    fn keys<T>(&self, look: impl FnOnce(&mut HashMap<Vec<u8>, Pair>) -> T) -> Option<T> {
-        let mut state = self.place.pool.lock();
-        let current = state.number == self.number;
-        match &mut state.line {
-            Line::Up(log_in) if current => Some(look(&mut log_in.keys)),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,317 @@
+//! From linted bytes to an issued, recorded, covered whole.
+
+use std::time::Duration;
+
+use super::open::Linted;
+use crate::checkpoint::TlogProof;
+use crate::error::Error;
+use crate::keeping::{Committed, Keeper, KeeperFault, SignFault};
+use crate::profile::Approval;
+use crate::record::{self, Authority, Body, Failed, Intent, Need, Payload, Purpose, RequestRef};
+use crate::request::Context;
+use crate::tbs::assemble;
+use crate::types::{B64, Digest, SignedText};
+
+/// Points between two steps; crash tests end the process there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is recorded yet.
+    BeforeIntent,
+    /// The intent is durable; the key was not called.
+    AfterIntent,
+    /// The key signed; the signature was not verified.
+    AfterSign,
+    /// The signature verified; the outcome is not recorded.
+    BeforeOutcome,
+    /// The outcome is durable and covered; nobody was answered.
+    AfterOutcome,
+}
+
+/// Told at each point; the default does nothing.
+pub trait Steps {
+    /// The door is at this point.
+    fn at(&self, _: Step) {}
+}
+
+impl Steps for () {}
+
+/// Why the door did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// It waits for operators.
+    #[error("approval is needed: {} of the role `{}`", .0.m, .0.role)]
+    Pending(Need),
+    /// The evidence does not fit what the profile demands.
+    #[error("{0}")]
+    Evidence(#[from] Error),
+    /// The keeper did not do its part.
+    #[error(transparent)]
+    Keeper(#[from] KeeperFault),
+    /// No signature was made; recorded so at this index.
+    #[error("not signed (recorded at {at}): {cause}")]
+    NotSigned {
+        /// Index of the record of the failure, when it could be recorded.
+        at: u64,
+        /// Why.
+        cause: KeeperFault,
+    },
+    /// A signature may exist.
+    #[error("the fate of the intent at {intent} is not known: {cause}; a retry is a new attempt")]
+    FateUnknown {
+        /// Index of the intent.
+        intent: u64,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What speaks for a signature, beside policy.
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// The profile approves by itself; or it is a CRL, which needs nobody.
+    Policy,
+    /// Operators' signed texts, and the index of the proposal that they are about.
+    Approvals {
+        /// The texts.
+        texts: Vec<SignedText>,
+        /// The proposal.
+        proposal: u64,
+    },
+    /// A step of the recorded plan.
+    Plan {
+        /// Index of the plan.
+        plan: u64,
+        /// The step.
+        step: u32,
+    },
+}
+
+/// Who asked, with what, and what came before.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Whose request.
+    pub request: RequestRef,
+    /// Digest of the bundle that judged it.
+    pub bundle: Option<Digest>,
+    /// The key's proof as received.
+    pub proof: Option<B64>,
+    /// What the caller vouched for.
+    pub context: Option<Context>,
+    /// Index of the intent of the attempt before this one.
+    pub previous: Option<u64>,
+}
+
+/// Linted bytes with an authority to sign them.
+#[derive(Debug)]
+pub struct Authorised {
+    linted: Linted,
+    authority: Authority,
+    proposal: Option<u64>,
+}
+
+impl Linted {
+    /// Joins the bytes with what speaks for them. The keeper checks texts and quorum again, by itself.
+    ///
+    /// # Errors
+    /// [`DoorError::Pending`] when operators must agree first.
+    pub fn authorise(self, evidence: Evidence) -> Result<Authorised, DoorError> {
+        let (authority, proposal) = match (evidence, &self.approval) {
+            (Evidence::Policy, Some(Approval::Quorum { m, role, .. })) => {
+                return Err(DoorError::Pending(Need {
+                    m: *m,
+                    role: role.to_string(),
+                }));
+            }
+            (Evidence::Policy, None) if self.purpose != Purpose::Crl => {
+                return Err(Error::malformed("evidence", "policy", "a plan or approvals").into());
+            }
+            (Evidence::Policy, _) => (Authority::Policy, None),
+            (Evidence::Approvals { texts, proposal }, _) => (Authority::Approvals(texts), Some(proposal)),
+            (Evidence::Plan { plan, step }, None) => (Authority::Plan { plan, step }, None),
+            (Evidence::Plan { .. }, Some(_)) => {
+                return Err(Error::malformed("evidence", "a plan", "what the profile demands").into());
+            }
+        };
+        Ok(Authorised {
+            linted: self,
+            authority,
+            proposal,
+        })
+    }
+}
+
+/// Bytes whose intent is durable.
+#[derive(Debug)]
+pub struct ToBeSigned {
+    linted: Linted,
+    request: RequestRef,
+    intent: u64,
+}
+
+impl Authorised {
+    /// Records the intent. When this returns, the exact bytes are durable in the log (P1).
+    ///
+    /// # Errors
+    /// When the keeper refuses or cannot record it; then nothing is signed.
+    pub fn record(
+        self,
+        keeper: &dyn Keeper,
+        asked: Asked,
+        payload: Payload,
+        steps: &dyn Steps,
+    ) -> Result<ToBeSigned, DoorError> {
+        let Self {
+            linted,
+            authority,
+            proposal,
+        } = self;
+        let request = asked.request.clone();
+        let intent = Intent {
+            purpose: linted.purpose,
+            request: asked.request,
+            profile: linted.profile.clone(),
+            bundle: asked.bundle,
+            key: linted.key.clone(),
+            spki_sha256: linted.signer.digest(),
+            algorithm: linted.algorithm,
+            tbs: payload,
+            tbs_sha256: linted.tbs_sha256(),
+            serial: linted.serial.clone(),
+            not_after: linted.not_after,
+            proof: asked.proof,
+            context: asked.context,
+            proposal,
+            previous: asked.previous,
+            authority,
+        };
+        steps.at(Step::BeforeIntent);
+        let at = keeper.append(&Body::Intent(Box::new(intent)))?;
+        steps.at(Step::AfterIntent);
+        Ok(ToBeSigned {
+            linted,
+            request,
+            intent: at.index,
+        })
+    }
+}
+
+/// A signature that verifies over the identical bytes.
+#[derive(Debug)]
+pub struct Verified {
+    linted: Linted,
+    request: RequestRef,
+    intent: u64,
+    whole: Vec<u8>,
+}
+
+impl ToBeSigned {
+    /// Index of the intent.
+    #[must_use]
+    pub const fn intent(&self) -> u64 {
+        self.intent
+    }
+
+    /// Has the key sign, once, and verifies the signature over the same bytes.
+    ///
+    /// # Errors
+    /// [`DoorError::NotSigned`] when the key was not called, [`DoorError::FateUnknown`] when a signature may exist.
+    pub fn sign(self, keeper: &dyn Keeper, deadline: Duration, steps: &dyn Steps) -> Result<Verified, DoorError> {
+        let Self {
+            linted,
+            request,
+            intent,
+        } = self;
+        let signature = match keeper.sign(intent, deadline) {
+            Ok(signature) => signature,
+            Err(SignFault::NotSigned(cause)) => {
+                let reason = cause.to_string().chars().take(500).collect();
+                let at = keeper.commit(&Body::Failed(Failed { intent, reason }))?;
+                return Err(DoorError::NotSigned { at: at.index, cause });
+            }
+            Err(SignFault::FateUnknown(cause)) => return Err(unknown(keeper, intent, cause)),
+        };
+        steps.at(Step::AfterSign);
+        let verified = linted.signer.verify(linted.algorithm, &linted.tbs, &signature);
+        let whole = verified.and_then(|()| assemble(&linted.tbs, linted.algorithm, &signature));
+        match whole {
+            Ok(whole) => Ok(Verified {
+                linted,
+                request,
+                intent,
+                whole,
+            }),
+            Err(error) => Err(unknown(keeper, intent, error.to_string())),
+        }
+    }
+}
+
+/// The keeper may know already, or be gone; it settles what is open when it starts.
+fn unknown(keeper: &dyn Keeper, intent: u64, cause: String) -> DoorError {
+    let _ = keeper.give_up(intent, &cause);
+    DoorError::FateUnknown { intent, cause }
+}
+
+/// What the caller receives (P2).
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The certificate, CRL or request in DER.
+    pub whole: Vec<u8>,
+    /// What it is.
+    pub purpose: Purpose,
+    /// Index of the intent.
+    pub intent: u64,
+    /// The outcome's record, checkpoint and proof.
+    pub committed: Committed,
+}
+
+impl Issued {
+    /// The `tlog-proof`: with the certificate and the verifier key it is all that an offline check needs.
+    #[must_use]
+    pub fn tlog_proof(&self) -> TlogProof {
+        TlogProof {
+            extra: Some(self.committed.record.clone()),
+            index: self.committed.index,
+            hashes: self.committed.proof.iter().map(|h| Digest(*h)).collect(),
+            checkpoint: self.committed.checkpoint.clone(),
+        }
+    }
+}
+
+impl Verified {
+    /// The whole, as it will be recorded.
+    #[must_use]
+    pub fn whole(&self) -> &[u8] {
+        &self.whole
+    }
+
+    /// Records the outcome; `payload` is the whole, chunked where it must be.
+    ///
+    /// # Errors
+    /// When it cannot be recorded: then nobody gets the certificate, and the keeper settles the intent as unknown.
+    pub fn commit(self, keeper: &dyn Keeper, payload: Payload, steps: &dyn Steps) -> Result<Issued, DoorError> {
+        let Self {
+            linted,
+            request,
+            intent,
+            whole,
+        } = self;
+        let issued = record::Issued {
+            intent,
+            request,
+            purpose: linted.purpose,
+            key: linted.key,
+            serial: linted.serial,
+            sha256: Digest::of(&whole),
+            signed: payload,
+        };
+        steps.at(Step::BeforeOutcome);
+        let committed = keeper.commit(&Body::Issued(Box::new(issued)))?;
+        steps.at(Step::AfterOutcome);
+        Ok(Issued {
+            whole,
+            purpose: linted.purpose,
+            intent,
+            committed,
+        })
+    }
+}

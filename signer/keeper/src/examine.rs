@@ -1,0 +1,280 @@
+//! The part of the judgement that needs no lock: reading a body, and everything in it that does not change while the
+//! record waits for its turn. What may change is judged in `admit`, under the append lock, and again at the signature.
+
+use std::sync::Arc;
+
+use stele_core::authority::Bundle;
+use stele_core::ceremony::{self, CeremonyFile as _};
+use stele_core::crl::{CrlView, parse_tbs_crl};
+use stele_core::record::{Authority, Body, CaCertificate, Intent, Issued, LogPurpose, Payload, Purpose};
+use stele_core::tbs::{TbsView, parse_certificate, parse_tbs};
+use stele_core::types::{B64, Digest};
+
+use crate::error::KeeperError;
+use crate::policy;
+use crate::reading::{Chunks, Readers};
+use crate::state::{Adopted, CaFacts};
+
+/// Who asks to append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The keeper itself, at `init`: the only one under the authority `bootstrap`.
+    Init,
+    /// The keeper itself, while it runs.
+    Itself,
+    /// The connection with this number.
+    Connection(u64),
+}
+
+/// What was found in a body.
+#[derive(Debug)]
+pub enum Facts {
+    /// Nothing that the state must know.
+    Plain,
+    /// An intent.
+    Intent(Box<IntentFacts>),
+    /// The whole of what an outcome says was signed.
+    Issued(Vec<u8>),
+    /// A bundle, and the origin that its texts name.
+    Bundle(Box<Bundle>, policy::BundleTexts),
+    /// A plan with its quorum.
+    Plan,
+    /// A CA certificate whose chain verifies up to a root that the bundle names.
+    Ca(CaFacts),
+    /// Operators' texts that were checked, to be used once.
+    Texts(Vec<Digest>),
+}
+
+/// What was found in an intent.
+#[derive(Debug)]
+pub struct IntentFacts {
+    /// The exact bytes to be signed.
+    pub tbs: Vec<u8>,
+    /// The certificate to be, where it is one.
+    pub certificate: Option<TbsView>,
+    /// The CRL to be, where it is one.
+    pub crl: Option<CrlView>,
+    /// Digests of the signed texts that it uses up.
+    pub texts: Vec<Digest>,
+}
+
+/// A body with what was found in it.
+#[derive(Debug)]
+pub struct Examined {
+    /// The body.
+    pub body: Body,
+    /// What was found.
+    pub facts: Facts,
+    /// Who asks.
+    pub asker: Asker,
+}
+
+/// What examining needs to know.
+pub struct Surroundings<'a> {
+    /// What the log is for.
+    pub purpose: LogPurpose,
+    /// Its origin.
+    pub origin: &'a stele_core::types::Origin,
+    /// The newest bundle.
+    pub bundle: Option<Arc<Adopted>>,
+    /// The digest of the first bundle that may be accepted.
+    pub first_bundle: Option<Digest>,
+    /// The origin that bundle texts name, once there is a bundle.
+    pub authority_origin: Option<stele_core::types::Origin>,
+    /// The time.
+    pub now: stele_core::types::Time,
+    /// The log.
+    pub readers: &'a Readers,
+}
+
+impl Surroundings<'_> {
+    fn resolve(&self, payload: &Payload) -> Result<Vec<u8>, KeeperError> {
+        match payload {
+            Payload::Inline(bytes) => Ok(bytes.0.clone()),
+            chunked @ Payload::Chunks { .. } => self.readers.with(|r| Ok(chunked.resolve(&Chunks(r))?)),
+        }
+    }
+
+    /// The newest bundle.
+    ///
+    /// # Errors
+    /// When there is none yet.
+    pub fn bundle(&self) -> Result<&Bundle, KeeperError> {
+        self.bundle.as_deref().map(|a| &a.bundle).ok_or_else(|| {
+            KeeperError::refused(
+                "there is no authority bundle yet; import the ceremony's hand-over with `stele-signer import`",
+            )
+        })
+    }
+}
+
+/// Examines a body.
+///
+/// # Errors
+/// When it may not be appended, whatever the state.
+pub fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Result<Examined, KeeperError> {
+    if matches!(asker, Asker::Connection(_)) && body.keeper_only() {
+        return Err(KeeperError::refused(format!(
+            "a record of kind {} is written by the keeper alone",
+            body.kind()
+        )));
+    }
+    let ceremonial = matches!(
+        body,
+        Body::SignerRequest(_) | Body::Plan(_) | Body::CeremonyNote(_) | Body::CeremonyClosed(_)
+    );
+    let online = matches!(
+        body,
+        Body::CeremonyImported(_)
+            | Body::CaCertificate(_)
+            | Body::Proposal(_)
+            | Body::Decision(_)
+            | Body::Withdrawal(_)
+            | Body::Refusal(_)
+    );
+    match around.purpose {
+        LogPurpose::Signer if ceremonial => return Err(wrong_log(&body, "a ceremony's")),
+        LogPurpose::Ceremony if online => return Err(wrong_log(&body, "a signer's")),
+        _ => {}
+    }
+    let facts = match &body {
+        Body::Intent(intent) => Facts::Intent(Box::new(intent_facts(intent, asker, around)?)),
+        Body::Issued(issued) => Facts::Issued(issued_whole(issued, around)?),
+        Body::BundleAdopted(adopted) => {
+            let bytes = around.resolve(&adopted.bundle)?;
+            let (bundle, texts) = policy::examine_bundle(adopted, &bytes, around)?;
+            Facts::Bundle(Box::new(bundle), texts)
+        }
+        Body::Plan(plan) => {
+            let bytes = around.resolve(&plan.plan)?;
+            require(
+                Digest::of(&bytes) == plan.sha256,
+                "plan.sha256 is not the digest of the plan",
+            )?;
+            policy::examine_plan(&ceremony::Plan::decode(&bytes)?, plan, around)?;
+            Facts::Plan
+        }
+        Body::CaCertificate(ca) => Facts::Ca(ca_facts(ca, around)?),
+        Body::Unfreeze(unfreeze) => Facts::Texts(policy::examine_unfreeze(unfreeze, around)?),
+        Body::Recovery(recovery) => Facts::Texts(policy::examine_recovery(recovery, around)?),
+        Body::Revocation(revocation) if !revocation.texts.is_empty() => {
+            Facts::Texts(policy::examine_revocation(revocation, around)?)
+        }
+        _ => Facts::Plain,
+    };
+    Ok(Examined { body, facts, asker })
+}
+
+fn wrong_log(body: &Body, whose: &str) -> KeeperError {
+    KeeperError::refused(format!("a record of kind {} belongs in {whose} log", body.kind()))
+}
+
+/// A refusal with these words unless `holds`.
+///
+/// # Errors
+/// Unless `holds`.
+pub fn require(holds: bool, otherwise: impl Into<String>) -> Result<(), KeeperError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(KeeperError::Refused(otherwise.into()))
+    }
+}
+
+fn intent_facts(intent: &Intent, asker: Asker, around: &Surroundings<'_>) -> Result<IntentFacts, KeeperError> {
+    let tbs = around.resolve(&intent.tbs)?;
+    require(
+        Digest::of(&tbs) == intent.tbs_sha256,
+        "intent.tbs_sha256 is not the digest of intent.tbs",
+    )?;
+    let mut facts = IntentFacts {
+        tbs,
+        certificate: None,
+        crl: None,
+        texts: Vec::new(),
+    };
+    match intent.purpose {
+        Purpose::Leaf | Purpose::Intermediate | Purpose::Root => {
+            facts.certificate = Some(certificate_facts(intent, &facts.tbs)?);
+        }
+        Purpose::Crl => {
+            let view = parse_tbs_crl(&facts.tbs)?;
+            require(
+                view.signature == intent.algorithm,
+                "the CRL names another signature algorithm than the intent",
+            )?;
+            facts.crl = Some(view);
+        }
+        Purpose::Csr => {}
+    }
+    if intent.certificate_fields_stray() {
+        return Err(KeeperError::refused(
+            "intent.serial and intent.not_after belong to certificates only",
+        ));
+    }
+    match &intent.authority {
+        Authority::Bootstrap => require(
+            asker == Asker::Init && intent.purpose == Purpose::Csr && around.bundle.is_none(),
+            "the authority `bootstrap` is for the CSRs that `stele-keeper init` makes, and nobody else",
+        )?,
+        Authority::Plan { .. } => require(
+            around.purpose == LogPurpose::Ceremony,
+            "a plan's steps are signed in the ceremony's log only",
+        )?,
+        Authority::Policy | Authority::Approvals(_) => facts.texts = policy::examine_intent(intent, &facts, around)?,
+    }
+    Ok(facts)
+}
+
+/// The fields that repeat the TBS must agree with it: an auditor's `jq` reads them.
+fn certificate_facts(intent: &Intent, tbs: &[u8]) -> Result<TbsView, KeeperError> {
+    let view = parse_tbs(tbs)?;
+    let serial = intent.serial.as_ref().map(stele_core::types::Serial::as_bytes);
+    let in_tbs: &[u8] = view.serial.strip_prefix(&[0]).unwrap_or(&view.serial);
+    require(serial == Some(in_tbs), "intent.serial is not the serial in the TBS")?;
+    require(
+        intent.not_after == Some(view.not_after),
+        "intent.not_after is not the end of validity in the TBS",
+    )?;
+    require(
+        view.signature == Ok(intent.algorithm),
+        "the TBS names another signature algorithm than the intent",
+    )?;
+    require(
+        view.ca == matches!(intent.purpose, Purpose::Intermediate | Purpose::Root),
+        "intent.purpose does not fit the CA bit in the TBS",
+    )?;
+    Ok(view)
+}
+
+fn issued_whole(issued: &Issued, around: &Surroundings<'_>) -> Result<Vec<u8>, KeeperError> {
+    let whole = around.resolve(&issued.signed)?;
+    require(
+        Digest::of(&whole) == issued.sha256,
+        "issued.sha256 is not the digest of issued.signed",
+    )?;
+    Ok(whole)
+}
+
+fn ca_facts(ca: &CaCertificate, around: &Surroundings<'_>) -> Result<CaFacts, KeeperError> {
+    let bundle = around.bundle()?;
+    let (view, ..) = parse_certificate(&ca.certificate.0)?;
+    require(view.ca, "ca_certificate.certificate is not a CA's")?;
+    require(
+        Digest::of(&view.spki_der) == ca.spki_sha256,
+        "ca_certificate.spki_sha256 is not the digest of its key",
+    )?;
+    policy::require_named(bundle, &ca.key, ca.spki_sha256)?;
+    let mut below = ca.certificate.clone();
+    for above in &ca.chain {
+        policy::verify_issued_by(&below.0, &above.0)?;
+        below = above.clone();
+    }
+    policy::verify_issued_by(&below.0, &below.0)?;
+    let (root, ..) = parse_certificate(&below.0)?;
+    policy::require_root(bundle, Digest::of(&root.spki_der))?;
+    Ok(CaFacts {
+        subject_der: B64(view.subject_der),
+        not_after: view.not_after,
+    })
+}

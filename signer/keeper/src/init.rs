@@ -1,0 +1,254 @@
+//! `stele-keeper init`: the token, the keys, record 0, and a CSR for each CA key, under the authority `bootstrap`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use stele_core::ceremony::{CeremonyFile as _, RequestedKey, SignerRequest, VERSION};
+use stele_core::checkpoint::NoteVerifier;
+use stele_core::names::{Attribute, AttributeType, Subject};
+use stele_core::record::{
+    Authority, Body, Genesis, Intent, Issued, KeyGenerated, KeyRole, Payload, Purpose, Record, RequestRef,
+    TokenDescription, TokenLogin,
+};
+use stele_core::tbs::{assemble_csr, csr_info};
+use stele_core::types::{CallerSan, Digest, Time, hex};
+use stele_hsm::{Token, TokenInfo, TokenKey, TokenSpec, init_token};
+use stele_ledger::Ledger;
+
+use crate::clock::{Clock, Reading};
+use crate::config::{CaKeyConfig, Config};
+use crate::error::KeeperError;
+use crate::examine::Asker;
+use crate::keeper::Keeper;
+use crate::state::{HeldKey, put, table};
+
+/// How long a signature may wait for the token.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Name and version of this software, as record 0 has it.
+pub const SOFTWARE: &str = concat!("stele ", env!("CARGO_PKG_VERSION"));
+
+/// What the log says of a token.
+#[must_use]
+pub fn describe(info: &TokenInfo) -> TokenDescription {
+    TokenDescription {
+        label: info.label.clone(),
+        serial: info.serial.clone(),
+        manufacturer: info.manufacturer.clone(),
+        model: info.model.clone(),
+        firmware: info.firmware.clone(),
+    }
+}
+
+/// Makes token, keys and log; with `request_out`, writes what the ceremony needs.
+///
+/// # Errors
+/// When anything of it exists already, or a step fails; what was made until then is named and left for inspection.
+pub fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperError> {
+    if config.ledger.exists() {
+        return Err(KeeperError::Config(format!(
+            "ledger: {} exists already; init never touches a log",
+            config.ledger.display()
+        )));
+    }
+    if let Some(path) = request_out.filter(|p| p.exists()) {
+        return Err(KeeperError::Config(format!(
+            "{} exists already; nothing is overwritten",
+            path.display()
+        )));
+    }
+    let so_pin_file = config.token.so_pin_file.as_deref();
+    let so_pin = crate::pin::read(
+        so_pin_file.ok_or_else(|| KeeperError::Config("token.so_pin_file: missing; init needs it".to_owned()))?,
+    )?;
+    let pin = crate::pin::read(&config.token.pin_file)?;
+    let info = init_token(&config.token.module, &config.token.label, &so_pin, &pin)?;
+    tracing::info!(label = %info.label, serial = %info.serial, "the token is initialised");
+    let token = Token::open(&spec(config, Some(info.serial.clone())), &pin)?;
+    let checkpoint_key = token.generate(&config.checkpoint_key.name, config.checkpoint_key.algorithm)?;
+    begin_log(config, &token, &checkpoint_key)?;
+    let ledger = Ledger::open(&config.ledger)?;
+    let ca_keys = config
+        .ca_keys
+        .iter()
+        .map(|k| token.generate(&k.name, k.algorithm).map(|made| (k, made)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ledger = record_keys(ledger, &ca_keys)?;
+    let (keeper, threads) = Keeper::open(config, token, ledger)?;
+    let made = request_csrs(&keeper, &ca_keys).and_then(|keys| {
+        let checkpoint = keeper.checkpoint()?;
+        Ok(SignerRequest {
+            v: VERSION,
+            origin: keeper.genesis.origin.clone(),
+            vkey: keeper.genesis.vkey.clone(),
+            checkpoint,
+            keys,
+        })
+    });
+    keeper.close(threads);
+    let request = made?.encode()?;
+    match request_out {
+        Some(path) => create_new(path, &request),
+        None => Ok(()),
+    }
+}
+
+/// Where the token is, with the serial that is known.
+#[must_use]
+pub fn spec(config: &Config, serial: Option<String>) -> TokenSpec {
+    TokenSpec {
+        module: config.token.module.clone(),
+        label: config.token.label.clone(),
+        serial: config.token.serial.clone().or(serial),
+        sessions: config.token.sessions,
+    }
+}
+
+fn now() -> Result<Time, KeeperError> {
+    match Clock::start(Duration::MAX).read() {
+        Reading::Good(now) => Ok(now),
+        Reading::Stepped { .. } => Err(KeeperError::Stopped("the clock steps".to_owned())),
+    }
+}
+
+/// Record 0, the log-in and the checkpoint key, in one transaction: without all three there is no log.
+fn begin_log(config: &Config, token: &Token, key: &TokenKey) -> Result<(), KeeperError> {
+    let vkey = NoteVerifier::for_key(&config.origin, &key.spki_der)?;
+    let token = describe(token.info());
+    let genesis = Genesis {
+        origin: config.origin.clone(),
+        vkey: vkey.to_string(),
+        purpose: config.purpose,
+        predecessor: None,
+        token: token.clone(),
+        software: SOFTWARE.to_owned(),
+    };
+    let bodies = [
+        Body::Genesis(genesis),
+        Body::TokenLogin(TokenLogin {
+            token,
+            outcome: "ok".to_owned(),
+        }),
+        Body::KeyGenerated(generated(key, KeyRole::Checkpoint)),
+    ];
+    let mut ledger = Ledger::create(&config.ledger)?;
+    append(&mut ledger, bodies.into(), &[(key, KeyRole::Checkpoint)])
+}
+
+fn record_keys(mut ledger: Ledger, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Ledger, KeeperError> {
+    let bodies = keys
+        .iter()
+        .map(|(_, key)| Body::KeyGenerated(generated(key, KeyRole::Ca)))
+        .collect();
+    let roles: Vec<_> = keys.iter().map(|(_, key)| (key, KeyRole::Ca)).collect();
+    append(&mut ledger, bodies, &roles)?;
+    Ok(ledger)
+}
+
+fn append(ledger: &mut Ledger, bodies: Vec<Body>, keys: &[(&TokenKey, KeyRole)]) -> Result<(), KeeperError> {
+    let time = now()?;
+    let records = (ledger.size()..)
+        .zip(bodies)
+        .map(|(index, body)| Ok(Record { index, time, body }.encode()?))
+        .collect::<Result<Vec<_>, KeeperError>>()?;
+    let mut changes = keys
+        .iter()
+        .map(|(key, role)| {
+            let held = HeldKey {
+                role: *role,
+                algorithm: key.algorithm,
+                cka_id: hex(&key.cka_id),
+                spki: key.spki_der.clone().into(),
+            };
+            put(table::KEY, key.name.as_str().into(), &held)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    changes.push(put(table::META, b"last_time".to_vec(), &time)?);
+    ledger.append(&records, &changes)?;
+    Ok(())
+}
+
+fn generated(key: &TokenKey, role: KeyRole) -> KeyGenerated {
+    KeyGenerated {
+        key: key.name.clone(),
+        role,
+        algorithm: key.algorithm,
+        spki: key.spki_der.clone().into(),
+        spki_sha256: Digest::of(&key.spki_der),
+        cka_id: hex(&key.cka_id),
+        provenance: "generated".to_owned(),
+        authority: Authority::Bootstrap,
+    }
+}
+
+/// A CSR for each CA key: recorded, signed and recorded, like every other signature.
+fn request_csrs(keeper: &Keeper, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Vec<RequestedKey>, KeeperError> {
+    keys.iter()
+        .map(|(config, key)| {
+            let subject = Subject(vec![Attribute {
+                kind: AttributeType::CommonName,
+                value: config.common_name.clone(),
+            }]);
+            let info = csr_info(&subject, &key.spki_der)?;
+            let digest = Digest::of(&info);
+            let request = RequestRef {
+                caller: CallerSan::Unix("init".to_owned()),
+                id: format!("init:{}", key.name).parse()?,
+                attempt: 1,
+                digest,
+            };
+            let algorithm = key.algorithm.default_signature();
+            let intent = Intent {
+                purpose: Purpose::Csr,
+                request: request.clone(),
+                profile: None,
+                bundle: None,
+                key: key.name.clone(),
+                spki_sha256: key.spki_sha256(),
+                algorithm,
+                tbs: Payload::of(&info, Vec::new()),
+                tbs_sha256: digest,
+                serial: None,
+                not_after: None,
+                proof: None,
+                context: None,
+                proposal: None,
+                previous: None,
+                authority: Authority::Bootstrap,
+            };
+            let at = keeper.append(Body::Intent(Box::new(intent)), Asker::Init)?;
+            let signature = keeper.sign(at.index, DEADLINE)?;
+            let csr = assemble_csr(&info, algorithm, &signature)?;
+            let issued = Issued {
+                intent: at.index,
+                request,
+                purpose: Purpose::Csr,
+                key: key.name.clone(),
+                serial: None,
+                sha256: Digest::of(&csr),
+                signed: Payload::of(&csr, Vec::new()),
+            };
+            keeper.commit(Body::Issued(Box::new(issued)), Asker::Init)?;
+            Ok(RequestedKey {
+                key: key.name.clone(),
+                spki_sha256: key.spki_sha256(),
+                csr: csr.into(),
+            })
+        })
+        .collect()
+}
+
+/// Writes a new file, durably.
+fn create_new(path: &Path, bytes: &[u8]) -> Result<(), KeeperError> {
+    let fail = |cause| KeeperError::file(path, cause);
+    let mut file = std::fs::File::create_new(path).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
+    let parent = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::File::open(parent)
+        .and_then(|d| d.sync_all())
+        .map_err(|cause| KeeperError::file(parent, cause))
+}

@@ -1,0 +1,432 @@
+//! The keeper: token, log and judgement behind one set of operations, used by the socket and by `init`.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use stele_core::checkpoint::{self, NoteVerifier};
+use stele_core::keeping::{Appended, Committed};
+use stele_core::record::{Body, Genesis, KeyRole, Unknown};
+use stele_core::types::{Digest, KeyName, unhex};
+use stele_hsm::{SignError, Token, TokenKey};
+use stele_ledger::Ledger;
+
+use crate::admit::still_permitted;
+use crate::checkpoints::Checkpoints;
+use crate::clock::{Clock, Reading};
+use crate::config::Config;
+use crate::error::KeeperError;
+use crate::examine::{Asker, Surroundings, examine};
+use crate::live::Phase;
+use crate::reading::Readers;
+use crate::state::State;
+use crate::writer::{Job, Shared, Writer, Written};
+
+/// How long an outcome waits for its checkpoint.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a checkpoint waits for a session of the token.
+const CHECKPOINT_DEADLINE: Duration = Duration::from_secs(5);
+/// Appends that may wait for the writer; more are refused as busy.
+const QUEUE: usize = 4096;
+
+/// The keeper.
+pub struct Keeper {
+    /// Its log's verifier key.
+    pub vkey: NoteVerifier,
+    /// Random name of this life.
+    pub instance: String,
+    /// Record 0.
+    pub genesis: Genesis,
+    /// Readers of the log.
+    pub readers: Readers,
+    first_bundle: Option<Digest>,
+    token: Arc<Token>,
+    keys: BTreeMap<KeyName, TokenKey>,
+    shared: Arc<Shared>,
+    jobs: SyncSender<Job>,
+}
+
+/// The threads that work for a keeper.
+pub struct Threads {
+    writer: JoinHandle<()>,
+    checkpointer: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Opens the log, finds its keys in the token, and starts the threads. Nothing is appended.
+    ///
+    /// # Errors
+    /// When the log or a key is not what it must be.
+    pub fn open(config: &Config, token: Token, ledger: Ledger) -> Result<(Self, Threads), KeeperError> {
+        let state = State::load(&ledger)?;
+        let genesis = state.genesis.clone();
+        if genesis.origin != config.origin || genesis.purpose != config.purpose {
+            return Err(KeeperError::Config(format!(
+                "origin and purpose: found `{}` and {:?}; the log at {} was made for `{}` and {:?}",
+                config.origin,
+                config.purpose,
+                config.ledger.display(),
+                genesis.origin,
+                genesis.purpose
+            )));
+        }
+        let keys = find_keys(&token, &state)?;
+        let checkpoint_key = checkpoint_key(&state, &keys)?.clone();
+        let vkey = NoteVerifier::for_key(&genesis.origin, &checkpoint_key.spki_der)?;
+        if vkey.to_string() != genesis.vkey {
+            return Err(KeeperError::Config(
+                "the checkpoint key in the token is not that of the log's genesis".to_owned(),
+            ));
+        }
+        let clock = Clock::start(config.limits.clock_step());
+        let stopped = restart_gap(&state, &clock, config);
+        let checkpoints = Checkpoints::new(
+            genesis.origin.clone(),
+            ledger.size(),
+            ledger.root(),
+            ledger.checkpoint(),
+        );
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            lives: Default::default(),
+            clock: Mutex::new(clock),
+            checkpoints,
+            stopped: Mutex::new(stopped),
+        });
+        let (jobs, receiver) = sync_channel(QUEUE);
+        let token = Arc::new(token);
+        let instance = stele_core::types::hex(&token.random(8)?);
+        let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
+        let readers = Readers::new(config.ledger.clone());
+        let keeper = Self {
+            vkey,
+            instance,
+            genesis,
+            readers,
+            first_bundle: config.first_bundle,
+            token,
+            keys,
+            shared,
+            jobs,
+        };
+        Ok((keeper, threads))
+    }
+
+    /// The CA keys.
+    pub fn ca_keys(&self) -> impl Iterator<Item = &TokenKey> {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let ca: Vec<KeyName> = state
+            .keys
+            .iter()
+            .filter(|(_, k)| k.role == KeyRole::Ca)
+            .map(|(n, _)| n.clone())
+            .collect();
+        self.keys.values().filter(move |k| ca.contains(&k.name))
+    }
+
+    /// The durable size of the log.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.shared.checkpoints.size()
+    }
+
+    /// Why nothing is signed at the moment.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        self.shared.stopped()
+    }
+
+    /// Index of the newest bundle's record.
+    #[must_use]
+    pub fn bundle_index(&self) -> Option<u64> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bundle
+            .as_ref()
+            .map(|b| b.index)
+    }
+
+    /// Appends a body; durable when this returns.
+    ///
+    /// # Errors
+    /// When it may not be, or could not be made durable.
+    pub fn append(&self, body: Body, asker: Asker) -> Result<Appended, KeeperError> {
+        self.write(body, asker).map(|w| w.at)
+    }
+
+    fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+        let (bundle, authority_origin, last) = {
+            let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            (state.bundle.clone(), state.authority_origin.clone(), state.last_time)
+        };
+        let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
+            Reading::Good(now) => now,
+            Reading::Stepped { expected, .. } => expected.max(last),
+        };
+        let around = Surroundings {
+            purpose: self.genesis.purpose,
+            origin: &self.genesis.origin,
+            bundle,
+            first_bundle: self.first_bundle,
+            authority_origin,
+            now,
+            readers: &self.readers,
+        };
+        let examined = examine(body, asker, &around)?;
+        let (reply, answer) = sync_channel(1);
+        self.jobs
+            .try_send(Job::Append(Box::new(examined), reply))
+            .map_err(|e| match e {
+                TrySendError::Full(_) => KeeperError::Busy(format!("{QUEUE} appends wait already; try again")),
+                TrySendError::Disconnected(_) => KeeperError::Stopped("the keeper is shutting down".to_owned()),
+            })?;
+        answer
+            .recv()
+            .map_err(|_| KeeperError::Stopped("the keeper is shutting down".to_owned()))?
+    }
+
+    /// Signs the intent at `index`, once.
+    ///
+    /// # Errors
+    /// [`KeeperError::FateUnknown`] when the key may have signed; anything else when it did not.
+    pub fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
+        if let Some(why) = self.stopped() {
+            return Err(KeeperError::Stopped(why));
+        }
+        self.shared.lives.call(index)?;
+        let live = self
+            .shared
+            .lives
+            .get(index)
+            .ok_or_else(|| KeeperError::refused("the intent is gone"))?;
+        let outcome = self.permit_and_sign(&live, deadline);
+        let phase = match &outcome {
+            Ok(signature) => Phase::Signed(signature.clone()),
+            Err(KeeperError::FateUnknown(_)) => Phase::Unclear,
+            Err(_) => Phase::NotSigned,
+        };
+        self.shared.lives.called(index, phase);
+        if let Err(KeeperError::FateUnknown(why)) = &outcome {
+            self.unknown(index, why)?;
+        }
+        outcome
+    }
+
+    fn permit_and_sign(&self, live: &crate::live::Live, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
+        if live.intent.authority != stele_core::record::Authority::Bootstrap {
+            let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            still_permitted(&state, &live.intent, live.crl.as_deref(), state.last_time)?;
+        }
+        let key = self
+            .keys
+            .get(&live.intent.key)
+            .ok_or_else(|| KeeperError::refused("the key is not in the token"))?;
+        self.token
+            .sign(key, live.intent.algorithm, &live.tbs, deadline)
+            .map_err(|error| match error {
+                SignError::NotCalled(cause) => KeeperError::Token(cause),
+                SignError::FateUnknown(cause) => KeeperError::FateUnknown(cause.to_string()),
+            })
+    }
+
+    /// Appends an outcome and waits for a checkpoint that covers it.
+    ///
+    /// # Errors
+    /// As [`Keeper::append`], and when no checkpoint can be signed in time; the outcome then stands all the same.
+    pub fn commit(&self, body: Body, asker: Asker) -> Result<Committed, KeeperError> {
+        if !matches!(body, Body::Issued(_) | Body::Failed(_) | Body::CeremonyClosed(_)) {
+            return Err(KeeperError::refused(format!(
+                "a record of kind {} is no outcome",
+                body.kind()
+            )));
+        }
+        let written = self.write(body, asker)?;
+        let index = written.at.index;
+        let (size, checkpoint) = self.shared.checkpoints.covering(index + 1, CHECKPOINT_PATIENCE)?;
+        let proof = self
+            .readers
+            .with(|r| r.inclusion_proof(index, size).map_err(KeeperError::from))?;
+        Ok(Committed {
+            index,
+            record: written.record,
+            checkpoint,
+            proof: proof.into_iter().map(|h| h.0).collect(),
+        })
+    }
+
+    /// A checkpoint over everything that is durable now.
+    ///
+    /// # Errors
+    /// When the token does not sign one in time.
+    pub fn checkpoint(&self) -> Result<String, KeeperError> {
+        self.shared
+            .checkpoints
+            .covering(self.size(), CHECKPOINT_PATIENCE)
+            .map(|(_, note)| note)
+    }
+
+    /// Records that the fate of an intent is not known.
+    ///
+    /// # Errors
+    /// When the intent has an outcome, or the key is being called at this moment.
+    pub fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
+        if self.shared.lives.get(index).is_some_and(|l| l.phase == Phase::Called) {
+            return Err(KeeperError::Busy(format!(
+                "the key is being called for the intent at {index}"
+            )));
+        }
+        let open = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open
+            .get(&index)
+            .cloned();
+        let open = open.ok_or_else(|| KeeperError::refused(format!("the intent at {index} is not open")))?;
+        let unknown = Unknown {
+            intent: index,
+            key: open.key,
+            serial: open.serial,
+            not_after: open.not_after,
+            reason: reason.chars().take(500).collect(),
+        };
+        self.append(Body::Unknown(unknown), Asker::Itself).map(|_| ())
+    }
+
+    /// Records as unknown every intent that is open in the log: at the start, before the socket exists.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn settle_open(&self, reason: &str) -> Result<usize, KeeperError> {
+        let open: Vec<u64> = self
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open
+            .keys()
+            .copied()
+            .collect();
+        open.iter().try_for_each(|index| self.unknown(*index, reason))?;
+        Ok(open.len())
+    }
+
+    /// A connection ended: what it left open is unknown.
+    pub fn connection_lost(&self, connection: u64) {
+        for index in self.shared.lives.of_connection(connection) {
+            if let Err(error) = self.unknown(index, "the caller's connection was lost") {
+                tracing::warn!(index, %error, "an abandoned intent could not be settled; the next start will");
+            }
+        }
+    }
+
+    /// Random bytes from the token.
+    ///
+    /// # Errors
+    /// When the token gives none.
+    pub fn random(&self, length: u32) -> Result<Vec<u8>, KeeperError> {
+        Ok(self.token.random(length)?)
+    }
+
+    /// Makes the token sign with a session key.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn probe(&self) -> Result<(), KeeperError> {
+        Ok(self.token.probe()?)
+    }
+
+    /// What the next CRL of `key` must be: its number, and what it must list.
+    ///
+    /// # Errors
+    /// When the keeper holds no such key.
+    pub fn crl_state(
+        &self,
+        key: &KeyName,
+    ) -> Result<(u64, Vec<(stele_core::types::Serial, crate::state::Gone)>), KeeperError> {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.keys.contains_key(key) {
+            return Err(KeeperError::refused(format!("this keeper holds no key `{key}`")));
+        }
+        let number = state.crl_numbers.get(key).map_or(1, |n| n + 1);
+        let entries = state
+            .must_list(key, state.last_time)
+            .map(|(s, g)| (s.clone(), g.clone()))
+            .collect();
+        Ok((number, entries))
+    }
+
+    /// Ends the threads; everything that was appended is durable.
+    pub fn close(self, threads: Threads) {
+        self.shared.checkpoints.close();
+        drop(self.jobs);
+        let _ = threads.checkpointer.join();
+        let _ = threads.writer.join();
+    }
+}
+
+fn find_keys(token: &Token, state: &State) -> Result<BTreeMap<KeyName, TokenKey>, KeeperError> {
+    state
+        .keys
+        .iter()
+        .map(|(name, held)| {
+            let id = unhex("cka_id", &held.cka_id)?;
+            Ok((name.clone(), token.find(name, &id, Digest::of(&held.spki.0))?))
+        })
+        .collect()
+}
+
+fn checkpoint_key<'k>(state: &State, keys: &'k BTreeMap<KeyName, TokenKey>) -> Result<&'k TokenKey, KeeperError> {
+    let name = state
+        .keys
+        .iter()
+        .find(|(_, k)| k.role == KeyRole::Checkpoint)
+        .map(|(n, _)| n);
+    name.and_then(|n| keys.get(n)).ok_or_else(|| {
+        KeeperError::Stopped("the log records no checkpoint key: `stele-keeper init` did not finish".to_owned())
+    })
+}
+
+fn restart_gap(state: &State, clock: &Clock, config: &Config) -> Option<String> {
+    let Reading::Good(now) = clock.read() else { return None };
+    let gap = now.millis().saturating_sub(state.last_time.millis());
+    (u128::from(gap) > config.limits.restart_gap().as_millis() && state.last_time.millis() > 0).then(|| {
+        format!("the last record is of {}, the clock says {now}: more than limits.restart_gap_days; operators confirm the time with a `clock` recovery", state.last_time)
+    })
+}
+
+fn spawn(
+    ledger: Ledger,
+    shared: &Arc<Shared>,
+    receiver: Receiver<Job>,
+    jobs: &SyncSender<Job>,
+    token: &Arc<Token>,
+    key: TokenKey,
+    vkey: &NoteVerifier,
+) -> Result<Threads, KeeperError> {
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let failed = |e: std::io::Error| KeeperError::Stopped(format!("a thread could not be started: {e}"));
+    let writer = Writer::new(ledger, shared.clone(), receiver);
+    let writer = thread("writer").spawn(move || writer.run()).map_err(failed)?;
+    let (shared, jobs, token, vkey) = (shared.clone(), jobs.clone(), token.clone(), vkey.clone());
+    let checkpointer = thread("checkpointer")
+        .spawn(move || {
+            let algorithm = key.algorithm.checkpoint_signature();
+            let sign = |body: &str| {
+                let signature = token
+                    .sign(&key, algorithm, body.as_bytes(), CHECKPOINT_DEADLINE)
+                    .map_err(|e| KeeperError::Stopped(e.to_string()))?;
+                Ok(checkpoint::assemble(body, &vkey, &signature)?)
+            };
+            shared.checkpoints.run(sign, |size, note| {
+                let _ = jobs.send(Job::Remember(size, note.to_owned()));
+            });
+        })
+        .map_err(failed)?;
+    Ok(Threads { writer, checkpointer })
+}

@@ -1,0 +1,1 @@
+//! What operators signed, judged by the keeper itself.

@@ -1,0 +1,265 @@
+//! The socket: one thread a connection, peer credentials checked before the first byte is read.
+
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use stele_core::checkpoint::TilePath;
+use stele_core::checkpoint::tile::TileKind;
+use stele_core::record::Body;
+use stele_keeper_client::frame;
+use stele_keeper_client::protocol::{self as wire, Answer, Ask, Empty, PROTOCOL, Reply, Request};
+
+use crate::config::Config;
+use crate::error::KeeperError;
+use crate::examine::Asker;
+use crate::keeper::Keeper;
+
+/// The most bytes of entries in one answer.
+const PAGE_BYTES: usize = 512 * 1024;
+/// The most random bytes in one answer.
+const MAX_RANDOM: u32 = 1024;
+/// How often the accepting thread looks whether it should end.
+const ACCEPT_POLL: Duration = Duration::from_millis(50);
+
+/// Listens until `ending`, then waits for the calls under way.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) -> Result<(), KeeperError> {
+    let listener = listen(&config.socket)?;
+    let open = Arc::new(AtomicUsize::new(0));
+    let numbers = AtomicU64::new(1);
+    while !ending.load(Ordering::Relaxed) {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(ACCEPT_POLL);
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                std::thread::sleep(ACCEPT_POLL);
+                continue;
+            }
+        };
+        if !permitted(&stream, &config.allowed_users) || open.load(Ordering::Relaxed) >= config.limits.connections {
+            continue;
+        }
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let (keeper, open) = (keeper.clone(), open.clone());
+        open.fetch_add(1, Ordering::Relaxed);
+        let spawned = std::thread::Builder::new().name(format!("connection-{number}")).spawn({
+            let open = open.clone();
+            move || {
+                if let Err(error) = converse(&keeper, stream, number) {
+                    tracing::debug!(connection = number, %error, "a connection ended");
+                }
+                keeper.connection_lost(number);
+                open.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
+        if let Err(error) = spawned {
+            open.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!(%error, "no thread for a connection");
+        }
+    }
+    let _ = std::fs::remove_file(&config.socket);
+    Ok(())
+}
+
+fn listen(path: &Path) -> Result<UnixListener, KeeperError> {
+    // The log's lock is held by now, so a socket that lies here is a left-over of a keeper that is gone.
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(KeeperError::file(path, cause)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(|cause| KeeperError::file(path, cause))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
+    std::fs::set_permissions(path, mode).map_err(|cause| KeeperError::file(path, cause))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(|cause| KeeperError::file(path, cause))?;
+    Ok(listener)
+}
+
+/// Whether the peer's user may connect (SO_PEERCRED).
+fn permitted(stream: &UnixStream, users: &[u32]) -> bool {
+    match rustix::net::sockopt::socket_peercred(stream) {
+        Ok(peer) => {
+            let uid = peer.uid.as_raw();
+            let permitted = uid == rustix::process::geteuid().as_raw() || users.contains(&uid);
+            if !permitted {
+                tracing::warn!(uid, "a user who is not in allowed_users was turned away");
+            }
+            permitted
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a peer without credentials was turned away");
+            false
+        }
+    }
+}
+
+fn converse(keeper: &Keeper, mut stream: UnixStream, number: u64) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+    let mut greeted = false;
+    while let Some(request) = frame::read::<Request>(&mut stream)? {
+        let answer = match request.ask {
+            Some(Ask::Hello(hello)) if hello.protocol == PROTOCOL => {
+                greeted = true;
+                Ok(Answer::Done(Empty {}))
+            }
+            Some(Ask::Hello(hello)) => Err(KeeperError::refused(format!(
+                "protocol {}: this keeper speaks {PROTOCOL}; run signer and keeper of the same release",
+                hello.protocol
+            ))),
+            Some(ask) if greeted => answer(keeper, ask, number),
+            Some(_) => Err(KeeperError::refused("the first message of a connection is Hello")),
+            None => Err(KeeperError::refused("a request that asks nothing this keeper knows")),
+        };
+        let reply = Reply {
+            answer: Some(answer.unwrap_or_else(|error| refusal(&error))),
+        };
+        frame::write(&mut stream, &reply)?;
+    }
+    Ok(())
+}
+
+fn refusal(error: &KeeperError) -> Answer {
+    Answer::Refused(wire::Refused {
+        code: error.code() as u32,
+        message: error.to_string(),
+    })
+}
+
+fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError> {
+    let asker = Asker::Connection(number);
+    Ok(match ask {
+        Ask::Hello(_) => Answer::Done(Empty {}),
+        Ask::Append(append) => {
+            let at = keeper.append(Body::decode(&append.body)?, asker)?;
+            Answer::Appended(wire::Appended {
+                index: at.index,
+                time_millis: at.time.millis(),
+            })
+        }
+        Ask::Sign(sign) => Answer::Signed(wire::Bytes {
+            bytes: keeper.sign(sign.index, Duration::from_millis(sign.deadline_millis.min(30_000)))?,
+        }),
+        Ask::Commit(outcome) => {
+            let done = keeper.commit(Body::decode(&outcome.body)?, asker)?;
+            let proof = done.proof.into_iter().map(|h| h.to_vec()).collect();
+            Answer::Committed(wire::Committed {
+                index: done.index,
+                record: done.record,
+                checkpoint: done.checkpoint,
+                proof,
+            })
+        }
+        Ask::Checkpoint(_) => Answer::Bytes(wire::Bytes {
+            bytes: keeper.checkpoint()?.into_bytes(),
+        }),
+        Ask::Read(read) => Answer::List(wire::List {
+            items: page(keeper, read)?,
+        }),
+        Ask::Inclusion(q) => {
+            let hashes = keeper
+                .readers
+                .with(|r| r.inclusion_proof(q.index, q.size).map_err(KeeperError::from))?;
+            Answer::List(wire::List {
+                items: hashes.into_iter().map(|h| h.0.to_vec()).collect(),
+            })
+        }
+        Ask::Consistency(q) => {
+            let hashes = keeper
+                .readers
+                .with(|r| r.consistency_proof(q.old, q.new).map_err(KeeperError::from))?;
+            Answer::List(wire::List {
+                items: hashes.into_iter().map(|h| h.0.to_vec()).collect(),
+            })
+        }
+        Ask::Tile(tile) => Answer::Bytes(wire::Bytes {
+            bytes: hash_tile(keeper, tile)?,
+        }),
+        Ask::Random(random) if random.length <= MAX_RANDOM => Answer::Bytes(wire::Bytes {
+            bytes: keeper.random(random.length)?,
+        }),
+        Ask::Random(_) => {
+            return Err(KeeperError::refused(format!(
+                "at most {MAX_RANDOM} random bytes at a time"
+            )));
+        }
+        Ask::Status(_) => Answer::Status(status(keeper)),
+        Ask::GiveUp(give_up) => {
+            keeper.unknown(give_up.index, &give_up.reason)?;
+            Answer::Done(Empty {})
+        }
+        Ask::CrlState(query) => crl_state(keeper, &query)?,
+        Ask::Probe(_) => {
+            keeper.probe()?;
+            Answer::Done(Empty {})
+        }
+    })
+}
+
+fn page(keeper: &Keeper, read: wire::Read) -> Result<Vec<Vec<u8>>, KeeperError> {
+    let end = read.start.saturating_add(read.count.min(256).into()).min(keeper.size());
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    keeper.readers.with(|r| {
+        for index in read.start..end {
+            let entry = r.entry(index)?;
+            bytes += entry.len();
+            items.push(entry);
+            if bytes > PAGE_BYTES {
+                break;
+            }
+        }
+        Ok::<(), KeeperError>(())
+    })?;
+    Ok(items)
+}
+
+fn hash_tile(keeper: &Keeper, tile: wire::Tile) -> Result<Vec<u8>, KeeperError> {
+    let out_of_range = |_| KeeperError::refused("tile: level 0 to 63 and width 1 to 256");
+    let level = u8::try_from(tile.level).map_err(out_of_range)?;
+    let width = u16::try_from(tile.width).map_err(out_of_range)?;
+    let path = TilePath::new(TileKind::Hashes { level }, tile.number, width)?;
+    keeper.readers.with(|r| r.tile(&path).map_err(KeeperError::from))
+}
+
+fn status(keeper: &Keeper) -> wire::Status {
+    wire::Status {
+        origin: keeper.genesis.origin.to_string(),
+        vkey: keeper.genesis.vkey.clone(),
+        size: keeper.size(),
+        instance: keeper.instance.clone(),
+        keys: keeper
+            .ca_keys()
+            .map(|k| wire::Key {
+                name: k.name.to_string(),
+                spki: k.spki_der.clone(),
+            })
+            .collect(),
+        bundle_index_plus_one: keeper.bundle_index().map_or(0, |i| i + 1),
+        stopped: keeper.stopped().unwrap_or_default(),
+    }
+}
+
+fn crl_state(keeper: &Keeper, query: &wire::CrlQuery) -> Result<Answer, KeeperError> {
+    let (next_number, gone) = keeper.crl_state(&query.key.parse()?)?;
+    let entries = gone
+        .into_iter()
+        .map(|(serial, gone)| wire::RevokedSerial {
+            serial: serial.as_bytes().to_vec(),
+            time_millis: gone.time.millis(),
+            reason: gone.reason.into(),
+        })
+        .collect();
+    Ok(Answer::CrlState(wire::CrlState { next_number, entries }))
+}

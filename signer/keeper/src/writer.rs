@@ -1,0 +1,261 @@
+//! The one thread that writes the log. It takes whatever waits, judges each in turn, and makes all of it durable in one
+//! transaction: concurrent appends share a sync, and a lone one waits for nobody.
+
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stele_core::keeping::Appended;
+use stele_core::record::{Body, Record};
+use stele_core::types::Time;
+use stele_ledger::{Change, Ledger};
+
+use crate::admit::admit;
+use crate::checkpoints::Checkpoints;
+use crate::clock::{Clock, Reading, next_time};
+use crate::error::KeeperError;
+use crate::examine::{Asker, Examined, Facts};
+use crate::live::{Live, LiveIntents, Phase};
+use crate::state::State;
+
+/// The most records in one transaction.
+const BATCH: usize = 256;
+
+/// A durable record.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Where and when.
+    pub at: Appended,
+    /// Its exact bytes.
+    pub record: Vec<u8>,
+}
+
+/// A job for the writer.
+#[derive(Debug)]
+pub enum Job {
+    /// Append this.
+    Append(Box<Examined>, SyncSender<Result<Written, KeeperError>>),
+    /// Remember this checkpoint over a tree of this size.
+    Remember(u64, String),
+}
+
+/// What the writer shares with the threads that ask.
+pub struct Shared {
+    /// The mirror of the state.
+    pub state: Mutex<State>,
+    /// Open intents of this life.
+    pub lives: LiveIntents,
+    /// The clock.
+    pub clock: Mutex<Clock>,
+    /// The checkpoints.
+    pub checkpoints: Checkpoints,
+    /// Why nothing is signed at the moment.
+    pub stopped: Mutex<Option<String>>,
+}
+
+impl Shared {
+    /// Why nothing is signed at the moment.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops signing, or resumes it.
+    pub fn set_stopped(&self, why: Option<String>) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
+
+/// The writer.
+pub struct Writer {
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    jobs: Receiver<Job>,
+}
+
+type Waiting = (Box<Examined>, SyncSender<Result<Written, KeeperError>>);
+
+impl Writer {
+    /// A writer of `ledger` for the jobs that come.
+    #[must_use]
+    pub const fn new(ledger: Ledger, shared: Arc<Shared>, jobs: Receiver<Job>) -> Self {
+        Self { ledger, shared, jobs }
+    }
+
+    /// Works until no sender is left.
+    pub fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            let mut waiting = Vec::new();
+            self.take(first, &mut waiting);
+            while waiting.len() < BATCH
+                && let Ok(next) = self.jobs.try_recv()
+            {
+                self.take(next, &mut waiting);
+            }
+            if !waiting.is_empty() {
+                self.append(waiting);
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job, waiting: &mut Vec<Waiting>) {
+        match job {
+            Job::Append(examined, reply) => waiting.push((examined, reply)),
+            Job::Remember(size, note) => {
+                // A checkpoint can be signed again over the same tree, so a failure here loses nothing.
+                if let Err(error) = self.ledger.set_checkpoint(size, &note) {
+                    tracing::warn!(%error, size, "the newest checkpoint could not be stored; it will be signed again");
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, waiting: Vec<Waiting>) {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = Batch::default();
+        for (examined, reply) in waiting {
+            match self.judge(&mut state, &examined, self.ledger.size() + batch.records.len() as u64) {
+                Ok((written, changes)) => batch.add(examined, reply, written, changes),
+                Err(error) => {
+                    // `admit` may have begun to change the mirror before it refused; what was admitted so far must be
+                    // durable before the truth is read back.
+                    self.flush(&mut state, std::mem::take(&mut batch));
+                    self.reload(&mut state);
+                    let _ = reply.send(Err(error));
+                }
+            }
+        }
+        self.flush(&mut state, batch);
+    }
+
+    fn judge(&self, state: &mut State, examined: &Examined, index: u64) -> Result<(Written, Vec<Change>), KeeperError> {
+        let time = self.time(state, &examined.body)?;
+        let changes = admit(state, &self.ledger, &self.shared.lives, examined, index, time)?;
+        let record = Record {
+            index,
+            time,
+            body: examined.body.clone(),
+        }
+        .encode()?;
+        Ok((
+            Written {
+                at: Appended { index, time },
+                record,
+            },
+            changes,
+        ))
+    }
+
+    /// The time of the next record. A stepped clock stops everything but the record of the step and what lifts it.
+    fn time(&self, state: &State, body: &Body) -> Result<Time, KeeperError> {
+        let reading = self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read();
+        let now = match (reading, body) {
+            (Reading::Good(now), _) => now,
+            (
+                Reading::Stepped { expected, .. },
+                Body::ClockStep(_) | Body::Recovery(_) | Body::Unknown(_) | Body::Stopped(_),
+            ) => expected,
+            (Reading::Stepped { expected, found }, _) => {
+                let why = format!(
+                    "the clock stepped from {expected} to {found}; operators confirm the new time with a `clock` recovery"
+                );
+                self.shared.set_stopped(Some(why.clone()));
+                return Err(KeeperError::Stopped(why));
+            }
+        };
+        next_time(now, state.last_time).map_err(|behind| {
+            KeeperError::Stopped(format!(
+                "the clock is {} s behind the last record ({}); set it right, or operators confirm it with a `clock` recovery",
+                behind.as_secs(),
+                state.last_time
+            ))
+        })
+    }
+
+    fn flush(&mut self, state: &mut State, batch: Batch) {
+        if batch.records.is_empty() {
+            return;
+        }
+        match self.ledger.append(&batch.records, &batch.changes) {
+            Ok(_) => {
+                self.shared.checkpoints.grown(self.ledger.size(), self.ledger.root());
+                for (examined, reply, written) in batch.waiting {
+                    self.live(&examined, written.at.index);
+                    let _ = reply.send(Ok(written));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the log cannot be written: nothing auditable happens until it can");
+                let why = error.to_string();
+                self.reload(state);
+                for (_, reply, _) in batch.waiting {
+                    let _ = reply.send(Err(KeeperError::Stopped(why.clone())));
+                }
+            }
+        }
+    }
+
+    /// What a durable record means for the intents of this life.
+    fn live(&self, examined: &Examined, index: u64) {
+        match (&examined.body, &examined.facts) {
+            (Body::Intent(intent), Facts::Intent(facts)) => {
+                let connection = match examined.asker {
+                    Asker::Connection(number) => number,
+                    Asker::Init | Asker::Itself => 0,
+                };
+                let live = Live {
+                    intent: Arc::new((**intent).clone()),
+                    tbs: Arc::new(facts.tbs.clone()),
+                    crl: facts.crl.clone().map(Arc::new),
+                    connection,
+                    phase: Phase::Fresh,
+                };
+                self.shared.lives.add(index, live);
+            }
+            (Body::Issued(issued), _) => self.shared.lives.close(issued.intent),
+            (Body::Failed(failed), _) => self.shared.lives.close(failed.intent),
+            (Body::Unknown(unknown), _) => self.shared.lives.close(unknown.intent),
+            (Body::Recovery(recovery), _) if recovery.action == "clock" => {
+                self.shared
+                    .clock
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .confirm();
+                self.shared.set_stopped(None);
+            }
+            _ => {}
+        }
+    }
+
+    fn reload(&self, state: &mut State) {
+        match State::load(&self.ledger) {
+            Ok(truth) => *state = truth,
+            Err(error) => {
+                tracing::error!(%error, "the keeper's state cannot be read back");
+                self.shared.set_stopped(Some(format!(
+                    "{error}; restart the keeper when the store can be read again"
+                )));
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    records: Vec<Vec<u8>>,
+    changes: Vec<Change>,
+    waiting: Vec<(Box<Examined>, SyncSender<Result<Written, KeeperError>>, Written)>,
+}
+
+impl Batch {
+    fn add(
+        &mut self,
+        examined: Box<Examined>,
+        reply: SyncSender<Result<Written, KeeperError>>,
+        written: Written,
+        changes: Vec<Change>,
+    ) {
+        self.records.push(written.record.clone());
+        self.changes.extend(changes);
+        self.waiting.push((examined, reply, written));
+    }
+}
