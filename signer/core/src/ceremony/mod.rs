@@ -2,6 +2,9 @@
 //! reading encodes again and compares.
 
 mod draw;
+mod facts;
+mod fill;
+mod log;
 mod minutes;
 mod readable;
 mod request;
@@ -10,6 +13,9 @@ mod span;
 mod words;
 
 pub use draw::{Drawing, draw};
+pub use facts::{Attempt, Facts, Found, Outcome};
+pub use fill::fill;
+pub use log::{WholeLog, record_at};
 pub use minutes::{Minutes, minutes};
 pub use readable::{readable_plan, readable_step};
 pub use request::CheckedRequest;
