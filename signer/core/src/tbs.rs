@@ -20,6 +20,7 @@ pub use request::{assemble_csr, csr_info};
 pub use view::{TbsView, parse_certificate, parse_tbs};
 
 pub(crate) use build::{positive, x509_time};
+pub(crate) use constraints::dns_within;
 pub(crate) use extensions::{authority_key_identifier, encoded};
 pub(crate) use view::split_signed;
 
