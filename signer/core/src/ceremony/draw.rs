@@ -45,7 +45,11 @@ pub fn draw(d: &Drawing<'_>, entropy: &[[u8; 20]]) -> Result<Plan, Error> {
     fits(d)?;
     let mut serials = entropy.iter().copied().map(Serial::from_entropy);
     let mut next = || serials.next().ok_or_else(|| wrong_entropy(d, entropy.len()));
-    let root = Root { d, key: ROOT_KEY.parse()?, subject: d.script.root.subject.subject(d.script.rehearsal) };
+    let root = Root {
+        d,
+        key: ROOT_KEY.parse()?,
+        subject: d.script.root.subject.subject(d.script.rehearsal),
+    };
     let mut steps = vec![root.certificate(next()?)?];
     for intermediate in &d.script.intermediates {
         steps.push(root.intermediate(intermediate, next()?)?);
@@ -82,14 +86,26 @@ fn fits(d: &Drawing<'_>) -> Result<(), Error> {
     let wanted: BTreeMap<&KeyName, ()> = d.script.intermediates.iter().map(|i| (&i.key, ())).collect();
     if let Some(extra) = d.request.keys().keys().find(|key| !wanted.contains_key(key)) {
         let permitted = "a key for which the script has an [[intermediate]]";
-        return Err(Error::malformed("signer's request", format!("key `{extra}`"), permitted));
+        return Err(Error::malformed(
+            "signer's request",
+            format!("key `{extra}`"),
+            permitted,
+        ));
     }
     if let Some(missing) = wanted.keys().find(|key| !d.request.keys().contains_key(**key)) {
         let permitted = format!("a CSR for `{missing}`, which the script's [[intermediate]] names");
-        return Err(Error::malformed("signer's request", format!("no key `{missing}`"), permitted));
+        return Err(Error::malformed(
+            "signer's request",
+            format!("no key `{missing}`"),
+            permitted,
+        ));
     }
     if d.request.keys().values().any(|key| key == d.root) {
-        return Err(Error::malformed("signer's request", "the root key itself", "keys of the signer's own token"));
+        return Err(Error::malformed(
+            "signer's request",
+            "the root key itself",
+            "keys of the signer's own token",
+        ));
     }
     Ok(())
 }
@@ -174,7 +190,12 @@ impl Root<'_> {
             policies: Vec::new(),
             no_rev_avail: false,
         };
-        Ok(self.step(Purpose::Intermediate, &script.key, spec.to_tbs_der()?, Some((serial, not_after))))
+        Ok(self.step(
+            Purpose::Intermediate,
+            &script.key,
+            spec.to_tbs_der()?,
+            Some((serial, not_after)),
+        ))
     }
 
     fn crl(&self) -> Result<Step, Error> {
@@ -184,7 +205,12 @@ impl Root<'_> {
             issuer_key_identifier: self.d.root.subject_key_identifier().to_vec(),
             number: 1,
             this_update: Time::from_secs(self.d.now.secs()),
-            next_update: self.d.script.root_crl.validity.after(Time::from_secs(self.d.now.secs())),
+            next_update: self
+                .d
+                .script
+                .root_crl
+                .validity
+                .after(Time::from_secs(self.d.now.secs())),
             revoked: BTreeMap::new(),
         };
         Ok(self.step(Purpose::Crl, &self.key, spec.to_tbs_der()?, None))

@@ -6,16 +6,18 @@ use super::script::ROOT_KEY;
 use crate::error::Error;
 use crate::keycheck::PublicKey;
 use crate::record::{
-    Authority, Body, BundleAdopted, CeremonyNote, Chunk, ChunkSource, Genesis, Intent, Issued, KeyRole, LogPurpose, Plan,
-    Record, SignerRequest,
+    Authority, Body, BundleAdopted, CeremonyNote, Chunk, ChunkSource, Genesis, Intent, Issued, KeyRole, LogPurpose,
+    Plan, Record, SignerRequest,
 };
-use crate::types::Digest;
+use crate::types::{Digest, Time};
 
 /// Something in the log and its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<T> {
     /// The record's index.
     pub index: u64,
+    /// The record's time.
+    pub time: Time,
     /// What it says.
     pub body: T,
 }
@@ -95,7 +97,7 @@ impl Facts {
     }
 
     fn add(&mut self, record: Record) -> Result<(), Error> {
-        let index = record.index;
+        let (index, time) = (record.index, record.time);
         match record.body {
             Body::KeyGenerated(key) if key.role == KeyRole::Ca && key.key.as_str() == ROOT_KEY => {
                 once(&mut self.root, PublicKey::from_spki_der(&key.spki.0)?, index)
@@ -108,18 +110,32 @@ impl Facts {
                 self.notes.push(note);
                 Ok(())
             }
-            Body::SignerRequest(body) => once(&mut self.request, Found { index, body }, index),
-            Body::BundleAdopted(body) => once(&mut self.bundle, Found { index, body }, index),
-            Body::Plan(body) => once(&mut self.plan, Found { index, body }, index),
+            Body::SignerRequest(body) => once(&mut self.request, Found { index, time, body }, index),
+            Body::BundleAdopted(body) => once(&mut self.bundle, Found { index, time, body }, index),
+            Body::Plan(body) => once(&mut self.plan, Found { index, time, body }, index),
             Body::CeremonyClosed(closed) => once(&mut self.closed, closed.manifest, index),
             Body::Intent(intent) => {
                 if let Authority::Plan { step, .. } = intent.authority {
-                    let intent = Found { index, body: *intent };
-                    self.attempts.entry(step).or_default().push(Attempt { intent, outcome: None });
+                    let intent = Found {
+                        index,
+                        time,
+                        body: *intent,
+                    };
+                    self.attempts
+                        .entry(step)
+                        .or_default()
+                        .push(Attempt { intent, outcome: None });
                 }
                 Ok(())
             }
-            Body::Issued(issued) => self.end(issued.intent, Outcome::Issued(Found { index, body: *issued })),
+            Body::Issued(issued) => self.end(
+                issued.intent,
+                Outcome::Issued(Found {
+                    index,
+                    time,
+                    body: *issued,
+                }),
+            ),
             Body::Failed(failed) => self.end(failed.intent, Outcome::Failed(failed.reason)),
             Body::Unknown(unknown) => self.end(unknown.intent, Outcome::Unknown(unknown.reason)),
             _ => Ok(()),
@@ -136,16 +152,21 @@ impl Facts {
     /// What a step brought forth, if it was carried out.
     #[must_use]
     pub fn issued(&self, step: u32) -> Option<&Found<Issued>> {
-        self.attempts.get(&step)?.iter().find_map(|attempt| match &attempt.outcome {
-            Some(Outcome::Issued(issued)) => Some(issued),
-            _ => None,
-        })
+        self.attempts
+            .get(&step)?
+            .iter()
+            .find_map(|attempt| match &attempt.outcome {
+                Some(Outcome::Issued(issued)) => Some(issued),
+                _ => None,
+            })
     }
 
     /// Whether somebody noted exactly this.
     #[must_use]
     pub fn noted(&self, subject: &str, text: &str) -> bool {
-        self.notes.iter().any(|note| note.subject == subject && note.text == text)
+        self.notes
+            .iter()
+            .any(|note| note.subject == subject && note.text == text)
     }
 
     /// The root key.
@@ -153,13 +174,19 @@ impl Facts {
     /// # Errors
     /// When the log has none.
     pub fn root_key(&self) -> Result<&PublicKey, Error> {
-        self.root.as_ref().ok_or_else(|| Error::malformed("log", "no root key", "a key `root`, made by `init`"))
+        self.root
+            .as_ref()
+            .ok_or_else(|| Error::malformed("log", "no root key", "a key `root`, made by `init`"))
     }
 }
 
 fn once<T>(place: &mut Option<T>, value: T, index: u64) -> Result<(), Error> {
     if place.replace(value).is_some() {
-        return Err(Error::malformed(format!("record {index}"), "a second one of its kind", "each once in a ceremony"));
+        return Err(Error::malformed(
+            format!("record {index}"),
+            "a second one of its kind",
+            "each once in a ceremony",
+        ));
     }
     Ok(())
 }

@@ -14,8 +14,12 @@ const FIELD: &str = "spki_sha256";
 /// # Errors
 /// When a name is of no key of this ceremony.
 pub fn fill(files: &mut BTreeMap<String, String>, keys: &BTreeMap<KeyName, Digest>) -> Result<(), Error> {
-    let Some(text) = files.get_mut(AUTHORITY) else { return Ok(()) };
-    let lines = (1_u32..).zip(text.split_inclusive('\n')).map(|(number, line)| filled(number, line, keys));
+    let Some(text) = files.get_mut(AUTHORITY) else {
+        return Ok(());
+    };
+    let lines = (1_u32..)
+        .zip(text.split_inclusive('\n'))
+        .map(|(number, line)| filled(number, line, keys));
     *text = lines.collect::<Result<String, Error>>()?;
     Ok(())
 }
@@ -27,15 +31,21 @@ fn filled(number: u32, line: &str, keys: &BTreeMap<KeyName, Digest>) -> Result<S
         .and_then(|rest| rest.trim_start().strip_prefix('='))
         .and_then(|rest| rest.trim_start().strip_prefix("\"@"))
         .and_then(|rest| rest.split_once('"'));
-    let Some((name, _)) = placeholder else { return Ok(line.to_owned()) };
-    let digest = name.parse::<KeyName>().ok().and_then(|name| keys.get(&name)).ok_or_else(|| {
-        let known: Vec<_> = keys.keys().map(|key| format!("@{key}")).collect();
-        Error::malformed(
-            format!("{AUTHORITY}, line {number}, {FIELD}"),
-            format!("`@{}`", name.escape_debug()),
-            format!("a digest, or one of {}", known.join(", ")),
-        )
-    })?;
+    let Some((name, _)) = placeholder else {
+        return Ok(line.to_owned());
+    };
+    let digest = name
+        .parse::<KeyName>()
+        .ok()
+        .and_then(|name| keys.get(&name))
+        .ok_or_else(|| {
+            let known: Vec<_> = keys.keys().map(|key| format!("@{key}")).collect();
+            Error::malformed(
+                format!("{AUTHORITY}, line {number}, {FIELD}"),
+                format!("`@{}`", name.escape_debug()),
+                format!("a digest, or one of {}", known.join(", ")),
+            )
+        })?;
     Ok(line.replacen(&format!("\"@{name}\""), &format!("\"{digest}\""), 1))
 }
 
@@ -52,9 +62,12 @@ mod tests {
 
     #[test]
     fn placeholders_become_digests_and_nothing_else_changes() {
-        let text = "# spki_sha256 = \"@issuing-ca\"\n[[key]]\n  spki_sha256=  \"@issuing-ca\" # x\nname = \"@issuing-ca\"";
+        let text =
+            "# spki_sha256 = \"@issuing-ca\"\n[[key]]\n  spki_sha256=  \"@issuing-ca\" # x\nname = \"@issuing-ca\"";
         let digest = "ab".repeat(32);
-        let expected = format!("# spki_sha256 = \"@issuing-ca\"\n[[key]]\n  spki_sha256=  \"{digest}\" # x\nname = \"@issuing-ca\"");
+        let expected = format!(
+            "# spki_sha256 = \"@issuing-ca\"\n[[key]]\n  spki_sha256=  \"{digest}\" # x\nname = \"@issuing-ca\""
+        );
         assert_eq!(fill_text(text).unwrap(), expected);
         assert_eq!(fill_text(&expected).unwrap(), expected);
     }
@@ -62,6 +75,9 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
         let error = fill_text("\nspki_sha256 = \"@isuing-ca\"\n").unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("`@isuing-ca`") && error.contains("@issuing-ca"), "{error}");
+        assert!(
+            error.contains("line 2") && error.contains("`@isuing-ca`") && error.contains("@issuing-ca"),
+            "{error}"
+        );
     }
 }

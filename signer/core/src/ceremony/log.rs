@@ -44,10 +44,19 @@ impl WholeLog {
             hashes.extend(completed.into_iter().map(|s| ((s.level, s.index), s.hash)));
         }
         if frontier.size() != checkpoint.size || frontier.root() != checkpoint.root {
-            let why = format!("it is over {} entries with another root, not over these {}", checkpoint.size, entries.len());
+            let why = format!(
+                "it is over {} entries with another root, not over these {}",
+                checkpoint.size,
+                entries.len()
+            );
             return Err(Error::unverified("checkpoint", why));
         }
-        Ok(Self { note, checkpoint, entries, hashes })
+        Ok(Self {
+            note,
+            checkpoint,
+            entries,
+            hashes,
+        })
     }
 
     /// Reads the files of a static log: paths relative to its directory, and their bytes.
@@ -69,7 +78,11 @@ impl WholeLog {
         }
         let log = Self::new(note, vkey, entries)?;
         let expected = log.files()?;
-        match files.keys().chain(expected.keys()).find(|path| files.get(*path) != expected.get(*path)) {
+        match files
+            .keys()
+            .chain(expected.keys())
+            .find(|path| files.get(*path) != expected.get(*path))
+        {
             None => Ok(log),
             Some(path) => Err(Error::unverified(
                 format!("log, file `{path}`"),
@@ -89,7 +102,9 @@ impl WholeLog {
         }
         tiles.extend(tiler.partials()?);
         let tiles = tiles.into_iter().map(|tile| (tile.path.to_string(), tile.bytes));
-        Ok(tiles.chain([(CHECKPOINT.to_owned(), self.note.clone().into_bytes())]).collect())
+        Ok(tiles
+            .chain([(CHECKPOINT.to_owned(), self.note.clone().into_bytes())])
+            .collect())
     }
 
     /// The signed checkpoint.
@@ -109,7 +124,10 @@ impl WholeLog {
     /// # Errors
     /// Naming the first entry that is no canonical record, or one of another index.
     pub fn records(&self) -> Result<Vec<Record>, Error> {
-        (0..).zip(&self.entries).map(|(index, entry)| record_at(index, entry)).collect()
+        (0..)
+            .zip(&self.entries)
+            .map(|(index, entry)| record_at(index, entry))
+            .collect()
     }
 
     /// The root of the tree of the first `size` entries.

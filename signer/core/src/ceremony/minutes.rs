@@ -30,12 +30,19 @@ pub fn minutes(m: &Minutes<'_>) -> String {
     if m.script.rehearsal {
         let _ = writeln!(out, "REHEARSAL: nothing made here is to be trusted.");
     }
-    let _ = writeln!(out, "\nLog of the ceremony  {}\nIts verifier key     {}", m.plan.origin, m.vkey);
+    let _ = writeln!(
+        out,
+        "\nLog of the ceremony  {}\nIts verifier key     {}",
+        m.plan.origin, m.vkey
+    );
     let _ = writeln!(out, "For the signer       {}", m.script.signer_origin);
     let _ = writeln!(out, "Plan drawn at        {}\n", m.plan.drawn_at);
     for (what, digest) in [
         ("Script", m.plan.script_sha256),
-        ("Authority bundle (`first_bundle` of the signer's keeper)", m.plan.bundle_sha256),
+        (
+            "Authority bundle (`first_bundle` of the signer's keeper)",
+            m.plan.bundle_sha256,
+        ),
         ("Plan", m.plan_sha256),
         ("Root certificate", m.root_sha256),
     ] {
@@ -44,15 +51,26 @@ pub fn minutes(m: &Minutes<'_>) -> String {
     }
     people(&mut out, m);
     steps(&mut out, m);
-    let _ = writeln!(out, "\nDifference between this machine's clock and the visible clock: ________________");
+    let _ = writeln!(
+        out,
+        "\nDifference between this machine's clock and the visible clock: ________________"
+    );
     let _ = writeln!(out, "Exceptions, each with time and initials:\n\n\n\n");
     out
 }
 
 fn people(out: &mut String, m: &Minutes<'_>) {
-    let _ = writeln!(out, "\nTaking part. Whoever does not agree with what was done writes so beside their name.");
+    let _ = writeln!(
+        out,
+        "\nTaking part. Whoever does not agree with what was done writes so beside their name."
+    );
     for person in &m.script.participants {
-        let _ = writeln!(out, "  {:<15}{:<40}signature ________________", person.role.name(), person.name);
+        let _ = writeln!(
+            out,
+            "  {:<15}{:<40}signature ________________",
+            person.role.name(),
+            person.name
+        );
     }
     if !m.script.inventory.is_empty() {
         let _ = writeln!(out, "\nLooked at, before and after");
@@ -64,8 +82,15 @@ fn people(out: &mut String, m: &Minutes<'_>) {
 
 fn steps(out: &mut String, m: &Minutes<'_>) {
     let _ = writeln!(out, "\nSteps");
-    let before = ["Script read aloud and agreed", "Clock compared and confirmed", "Bundle and plan read, their hashes read aloud, signed"];
-    let after = ["Outputs verified with a second implementation", "Media written, read again, hashes compared"];
+    let before = [
+        "Script read aloud and agreed",
+        "Clock compared and confirmed",
+        "Bundle and plan read, their hashes read aloud, signed",
+    ];
+    let after = [
+        "Outputs verified with a second implementation",
+        "Media written, read again, hashes compared",
+    ];
     for step in before {
         let _ = writeln!(out, "  {step}\n    {BLANK}");
     }

@@ -39,7 +39,11 @@ pub fn readable_step(step: &Step) -> Result<String, Error> {
         Purpose::Crl => format!("CRL of `{}`", step.key),
         _ => format!("certificate for the key `{}`", step.subject_key),
     };
-    let _ = writeln!(out, "Step {}: {what}, signed by `{}` ({:?})", step.step, step.key, step.algorithm);
+    let _ = writeln!(
+        out,
+        "Step {}: {what}, signed by `{}` ({:?})",
+        step.step, step.key, step.algorithm
+    );
     if step.purpose == Purpose::Crl {
         crl(&mut out, &parse_tbs_crl(&step.tbs.0)?)?;
     } else {
@@ -58,7 +62,12 @@ fn indented(text: &str) -> String {
 }
 
 fn distinguished_name(subject: &Subject) -> String {
-    subject.0.iter().map(|a| format!("{}={}", a.kind.name(), a.value.escape_debug())).collect::<Vec<_>>().join(", ")
+    subject
+        .0
+        .iter()
+        .map(|a| format!("{}={}", a.kind.name(), a.value.escape_debug()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn certificate(out: &mut String, tbs: &TbsView) -> Result<(), Error> {
@@ -68,7 +77,9 @@ fn certificate(out: &mut String, tbs: &TbsView) -> Result<(), Error> {
     line(out, "valid from", &tbs.not_before.to_string());
     line(out, "valid until", &tbs.not_after.to_string());
     line(out, "key SHA-256", &Digest::of(&tbs.spki_der).to_string());
-    let depth = tbs.path_length.map_or("any number of CAs below it".to_owned(), |n| format!("path length {n}"));
+    let depth = tbs
+        .path_length
+        .map_or("any number of CAs below it".to_owned(), |n| format!("path length {n}"));
     line(out, "CA", &if tbs.ca { depth } else { "no".to_owned() });
     let usages = tbs.key_usages.iter().flatten().map(|u| u.name()).collect::<Vec<_>>();
     line(out, "key usages", &usages.join(", "));
@@ -78,7 +89,11 @@ fn certificate(out: &mut String, tbs: &TbsView) -> Result<(), Error> {
     let known = [oid::BASIC_CONSTRAINTS, oid::KEY_USAGE, oid::NAME_CONSTRAINTS];
     for extension in tbs.extensions.iter().filter(|e| !known.contains(&e.id)) {
         let critical = if extension.critical { ", critical" } else { "" };
-        line(out, "extension", &format!("{}{critical}: {}", extension.id, legible(&extension.value)));
+        line(
+            out,
+            "extension",
+            &format!("{}{critical}: {}", extension.id, legible(&extension.value)),
+        );
     }
     Ok(())
 }
@@ -90,11 +105,18 @@ fn legible(value: &[u8]) -> String {
         .filter(|run| run.len() >= 8)
         .map(|run| String::from_utf8_lossy(run).into_owned())
         .collect();
-    if texts.is_empty() { hex(value) } else { format!("{} ({})", hex(value), texts.join(" ")) }
+    if texts.is_empty() {
+        hex(value)
+    } else {
+        format!("{} ({})", hex(value), texts.join(" "))
+    }
 }
 
 fn name_constraints(out: &mut String, constraints: &NameConstraints) {
-    for (word, subtrees) in [("permitted", &constraints.permitted), ("excluded", &constraints.excluded)] {
+    for (word, subtrees) in [
+        ("permitted", &constraints.permitted),
+        ("excluded", &constraints.excluded),
+    ] {
         for (form, names) in forms(subtrees) {
             if !names.is_empty() {
                 line(out, word, &format!("{form} {}", names.join(", ")));
@@ -117,9 +139,21 @@ fn crl(out: &mut String, crl: &CrlView) -> Result<(), Error> {
     line(out, "number", &crl.number.to_string());
     line(out, "this update", &crl.this_update.to_string());
     line(out, "next update", &crl.next_update.to_string());
-    line(out, "revoked", &if crl.revoked.is_empty() { "none".to_owned() } else { crl.revoked.len().to_string() });
+    line(
+        out,
+        "revoked",
+        &if crl.revoked.is_empty() {
+            "none".to_owned()
+        } else {
+            crl.revoked.len().to_string()
+        },
+    );
     for (serial, revocation) in &crl.revoked {
-        line(out, "  serial", &format!("{serial} since {} ({:?})", revocation.date, revocation.reason));
+        line(
+            out,
+            "  serial",
+            &format!("{serial} since {} ({:?})", revocation.date, revocation.reason),
+        );
     }
     Ok(())
 }

@@ -45,10 +45,17 @@ impl SignerRequest {
             let csr = Csr::prove(&requested.csr.0, &Limits::default())
                 .map_err(|refusal| Error::unverified(format!("{field}, csr"), refusal.to_string()))?;
             if csr.public_key().digest() != requested.spki_sha256 {
-                return Err(Error::unverified(field, "spki_sha256 is not the digest of the key in its CSR"));
+                return Err(Error::unverified(
+                    field,
+                    "spki_sha256 is not the digest of the key in its CSR",
+                ));
             }
             if keys.values().any(|other| other == csr.public_key()) {
-                return Err(Error::malformed(field, "a key that has another name, too", "each key once"));
+                return Err(Error::malformed(
+                    field,
+                    "a key that has another name, too",
+                    "each key once",
+                ));
             }
             if keys.insert(requested.key.clone(), csr.public_key().clone()).is_some() {
                 return Err(Error::malformed(field, "the name a second time", "each name once"));

@@ -170,15 +170,29 @@ impl SubjectScript {
     /// The subject, most significant attribute first; marked where the ceremony is a rehearsal.
     #[must_use]
     pub fn subject(&self, rehearsal: bool) -> Subject {
-        let mark = |kind| if rehearsal && kind == AttributeType::CommonName { REHEARSAL_MARK } else { "" };
-        let attribute = |kind| self.0.get(&kind).map(|value| Attribute::new(kind, format!("{}{value}", mark(kind))));
+        let mark = |kind| {
+            if rehearsal && kind == AttributeType::CommonName {
+                REHEARSAL_MARK
+            } else {
+                ""
+            }
+        };
+        let attribute = |kind| {
+            self.0
+                .get(&kind)
+                .map(|value| Attribute::new(kind, format!("{}{value}", mark(kind))))
+        };
         Subject(AttributeType::ALL.into_iter().filter_map(attribute).collect())
     }
 }
 
 impl NamesScript {
     fn subtrees(&self) -> Subtrees {
-        Subtrees { dns: self.dns.clone(), ip: self.ip.clone(), ..Subtrees::default() }
+        Subtrees {
+            dns: self.dns.clone(),
+            ip: self.ip.clone(),
+            ..Subtrees::default()
+        }
     }
 }
 

@@ -26,12 +26,20 @@ enum Unit {
     Minutes,
 }
 
-const UNITS: [(&str, Unit); 4] = [("y", Unit::Years), ("d", Unit::Days), ("h", Unit::Hours), ("m", Unit::Minutes)];
+const UNITS: [(&str, Unit); 4] = [
+    ("y", Unit::Years),
+    ("d", Unit::Days),
+    ("h", Unit::Hours),
+    ("m", Unit::Minutes),
+];
 const MAX_YEARS: u16 = 100;
 
 impl Span {
     /// No time at all.
-    pub const ZERO: Self = Self { count: 0, unit: Unit::Minutes };
+    pub const ZERO: Self = Self {
+        count: 0,
+        unit: Unit::Minutes,
+    };
 
     /// Whether it is no time at all.
     #[must_use]
@@ -70,11 +78,21 @@ fn years_after(start: Time, years: u16) -> Time {
         return start;
     };
     let on = |day| {
-        der::DateTime::new(date.year() + years, date.month(), day, date.hour(), date.minutes(), date.seconds()).ok()
+        der::DateTime::new(
+            date.year() + years,
+            date.month(),
+            day,
+            date.hour(),
+            date.minutes(),
+            date.seconds(),
+        )
+        .ok()
     };
     on(date.day())
         .or_else(|| on(28))
-        .map_or(Time::from_millis(u64::MAX), |later| Time::from_secs(later.unix_duration().as_secs()))
+        .map_or(Time::from_millis(u64::MAX), |later| {
+            Time::from_secs(later.unix_duration().as_secs())
+        })
 }
 
 impl FromStr for Span {
@@ -88,11 +106,20 @@ impl FromStr for Span {
                 "a whole number and one unit, y, d, h or m, e.g. `20y`, `90d`, `12h`; at most 100y",
             )
         };
-        let (digits, unit) = UNITS.into_iter().find_map(|(letter, unit)| Some((s.strip_suffix(letter)?, unit))).ok_or_else(bad)?;
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || (digits.len() > 1 && digits.starts_with('0')) {
+        let (digits, unit) = UNITS
+            .into_iter()
+            .find_map(|(letter, unit)| Some((s.strip_suffix(letter)?, unit)))
+            .ok_or_else(bad)?;
+        if digits.is_empty()
+            || !digits.bytes().all(|b| b.is_ascii_digit())
+            || (digits.len() > 1 && digits.starts_with('0'))
+        {
             return Err(bad());
         }
-        let span = Self { count: digits.parse().map_err(|_| bad())?, unit };
+        let span = Self {
+            count: digits.parse().map_err(|_| bad())?,
+            unit,
+        };
         if span.seconds() > u64::from(MAX_YEARS) * 365 * DAY {
             return Err(bad());
         }
@@ -102,7 +129,10 @@ impl FromStr for Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = UNITS.iter().find(|(_, unit)| *unit == self.unit).map_or("", |(letter, _)| letter);
+        let letter = UNITS
+            .iter()
+            .find(|(_, unit)| *unit == self.unit)
+            .map_or("", |(letter, _)| letter);
         write!(f, "{}{letter}", self.count)
     }
 }
@@ -141,7 +171,21 @@ mod tests {
         for good in ["0m", "12h", "100y", "36500d"] {
             assert_eq!(good.parse::<Span>().unwrap().to_string(), good);
         }
-        for bad in ["", "y", "1", "1w", "-1d", "+1d", "1.5y", "01d", "1y2d", "101y", "36501d", "99999999d", " 1d"] {
+        for bad in [
+            "",
+            "y",
+            "1",
+            "1w",
+            "-1d",
+            "+1d",
+            "1.5y",
+            "01d",
+            "1y2d",
+            "101y",
+            "36501d",
+            "99999999d",
+            " 1d",
+        ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
     }

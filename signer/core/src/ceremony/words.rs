@@ -23,13 +23,19 @@ pub fn words(digest: &Digest) -> String {
 }
 
 fn word(bits: u16) -> String {
-    [(CONSONANTS.as_slice(), 12), (VOWELS, 10), (CONSONANTS, 6), (VOWELS, 4), (CONSONANTS, 0)]
-        .iter()
-        .filter_map(|(letters, shift)| {
-            let index = usize::from(bits >> shift) % letters.len();
-            letters.get(index).copied().map(char::from)
-        })
-        .collect()
+    [
+        (CONSONANTS.as_slice(), 12),
+        (VOWELS, 10),
+        (CONSONANTS, 6),
+        (VOWELS, 4),
+        (CONSONANTS, 0),
+    ]
+    .iter()
+    .filter_map(|(letters, shift)| {
+        let index = usize::from(bits >> shift) % letters.len();
+        letters.get(index).copied().map(char::from)
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use crate::names::AttributeType;
 
 /// Every fault of a script; empty when it can be carried out.
 pub(super) fn faults(file: &str, script: &Script) -> Vec<Error> {
-    let mut faults = Faults { file, found: Vec::new() };
+    let mut faults = Faults {
+        file,
+        found: Vec::new(),
+    };
     faults.whole(script);
     faults.people(script);
     faults.subject("root.subject", &script.root.subject, script.rehearsal);
@@ -19,7 +22,11 @@ pub(super) fn faults(file: &str, script: &Script) -> Vec<Error> {
     for intermediate in &script.intermediates {
         let field = format!("intermediate `{}`", intermediate.key);
         if intermediate.key.as_str() == ROOT_KEY || !keys.insert(&intermediate.key) {
-            faults.add(&format!("{field}.key"), "a name that is taken", "each key once, and not `root`");
+            faults.add(
+                &format!("{field}.key"),
+                "a name that is taken",
+                "each key once, and not `root`",
+            );
         }
         faults.intermediate(&field, intermediate, script);
     }
@@ -33,7 +40,8 @@ struct Faults<'a> {
 
 impl Faults<'_> {
     fn add(&mut self, field: &str, found: &str, permitted: &str) {
-        self.found.push(Error::malformed(format!("{}: {field}", self.file), found, permitted));
+        self.found
+            .push(Error::malformed(format!("{}: {field}", self.file), found, permitted));
     }
 
     fn whole(&mut self, script: &Script) {
@@ -44,7 +52,11 @@ impl Faults<'_> {
             self.line("inventory", item, 200);
         }
         if script.origin == script.signer_origin {
-            self.add("origin", "the signer's origin", "an origin of its own: two logs never share one");
+            self.add(
+                "origin",
+                "the signer's origin",
+                "an origin of its own: two logs never share one",
+            );
         }
         if script.intermediates.is_empty() {
             self.add("intermediate", "none", "one for each key in the signer's request");
@@ -57,7 +69,11 @@ impl Faults<'_> {
             self.positive(field, span);
         }
         if script.root_crl.validity.seconds() > script.root.validity.seconds() {
-            self.add("root_crl.validity", &script.root_crl.validity.to_string(), "at most the root's validity");
+            self.add(
+                "root_crl.validity",
+                &script.root_crl.validity.to_string(),
+                "at most the root's validity",
+            );
         }
         if script.backdate.seconds() > 86_400 {
             self.add("backdate", &script.backdate.to_string(), "at most 1d");
@@ -75,7 +91,11 @@ impl Faults<'_> {
         }
         for role in [Role::Administrator, Role::Operator, Role::Witness] {
             if !script.participants.iter().any(|p| p.role == role) {
-                self.add("participant", &format!("no {}", role.name()), "at least one administrator, operator and witness");
+                self.add(
+                    "participant",
+                    &format!("no {}", role.name()),
+                    "at least one administrator, operator and witness",
+                );
             }
         }
     }
@@ -85,21 +105,37 @@ impl Faults<'_> {
         self.positive(&format!("{field}.validity"), intermediate.validity);
         if intermediate.validity.seconds() > script.root.validity.seconds() {
             let permitted = format!("at most {}, the root's", script.root.validity);
-            self.add(&format!("{field}.validity"), &intermediate.validity.to_string(), &permitted);
+            self.add(
+                &format!("{field}.validity"),
+                &intermediate.validity.to_string(),
+                &permitted,
+            );
         }
         if let Some(room) = script.root.path_length.filter(|room| *room <= intermediate.path_length) {
             let found = intermediate.path_length.to_string();
-            self.add(&format!("{field}.path_length"), &found, &format!("less than the root's, {room}"));
+            self.add(
+                &format!("{field}.path_length"),
+                &found,
+                &format!("less than the root's, {room}"),
+            );
         }
         if intermediate.subject.subject(false) == script.root.subject.subject(false) {
-            self.add(&format!("{field}.subject"), "the root's subject", "a subject of its own");
+            self.add(
+                &format!("{field}.subject"),
+                "the root's subject",
+                "a subject of its own",
+            );
         }
         self.names(&format!("{field}.permitted"), &intermediate.permitted);
         self.names(&format!("{field}.excluded"), &intermediate.excluded);
         for url in intermediate.crl_urls.iter().chain(&intermediate.ca_issuers_urls) {
             // RFC 5280 section 8 warns of https here: fetching it may need the very certificate being checked.
             if !url.starts_with("http://") || !url.bytes().all(|b| b.is_ascii_graphic()) || url.len() > 500 {
-                self.add(&format!("{field}, URL"), &format!("`{}`", url.escape_debug()), "http:// and printable ASCII");
+                self.add(
+                    &format!("{field}, URL"),
+                    &format!("`{}`", url.escape_debug()),
+                    "http:// and printable ASCII",
+                );
             }
         }
     }
@@ -107,10 +143,18 @@ impl Faults<'_> {
     fn names(&mut self, field: &str, names: &NamesScript) {
         for name in names.dns.iter().filter(|name| !is_dns_name(name)) {
             let permitted = "a DNS name in lower case without wildcard or leading dot; it covers all names below it";
-            self.add(&format!("{field}.dns"), &format!("`{}`", name.escape_debug()), permitted);
+            self.add(
+                &format!("{field}.dns"),
+                &format!("`{}`", name.escape_debug()),
+                permitted,
+            );
         }
         for net in names.ip.iter().filter(|net| **net != IpNet::trunc(net)) {
-            self.add(&format!("{field}.ip"), &format!("`{net}`"), &format!("`{}`, without bits beyond the prefix", net.trunc()));
+            self.add(
+                &format!("{field}.ip"),
+                &format!("`{net}`"),
+                &format!("`{}`, without bits beyond the prefix", net.trunc()),
+            );
         }
     }
 
@@ -120,11 +164,18 @@ impl Faults<'_> {
             self.add(field, "no CN", "a subject with a CN, by which people tell CAs apart");
         }
         for attribute in &subject.0 {
-            let (field, limit) = (format!("{field}.{}", attribute.kind.name()), attribute.kind.upper_bound());
+            let (field, limit) = (
+                format!("{field}.{}", attribute.kind.name()),
+                attribute.kind.upper_bound(),
+            );
             self.line(&field, &attribute.value, limit);
             let country = attribute.kind == AttributeType::Country;
             if country && !(attribute.value.len() == 2 && attribute.value.bytes().all(|b| b.is_ascii_uppercase())) {
-                self.add(&field, &format!("`{}`", attribute.value.escape_debug()), "two capital letters (ISO 3166)");
+                self.add(
+                    &field,
+                    &format!("`{}`", attribute.value.escape_debug()),
+                    "two capital letters (ISO 3166)",
+                );
             }
         }
         if let Err(error) = subject.to_der() {
@@ -151,7 +202,9 @@ impl Faults<'_> {
 fn is_dns_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -173,7 +226,10 @@ mod tests {
     fn the_demo_is_a_script() {
         let script = Script::parse("ceremony.toml", DEMO).unwrap();
         let keys: Vec<_> = script.intermediates.iter().map(|i| i.key.as_str()).collect();
-        assert_eq!(keys, ["cluster-ca", "issuing-ca", "etcd-ca", "front-proxy-ca", "access-ca"]);
+        assert_eq!(
+            keys,
+            ["cluster-ca", "issuing-ca", "etcd-ca", "front-proxy-ca", "access-ca"]
+        );
     }
 
     #[test]
@@ -194,21 +250,38 @@ mod tests {
             ("role = \"witness\"", "role = \"guest\"", "witness"),
             ("role = \"witness\"", "role = \"auditor\"", "no witness"),
             ("CN = \"Stele Demo Root CA\"", "OU = \"x\"", "no CN"),
-            ("CN = \"Stele Demo Root CA\"", "CN = \"Stele Demo Root CA\", C = \"GBR\"", "two capital letters"),
+            (
+                "CN = \"Stele Demo Root CA\"",
+                "CN = \"Stele Demo Root CA\", C = \"GBR\"",
+                "two capital letters",
+            ),
             ("signer_origin = \"", "signer_origin = \"a b", "origin"),
         ] {
             assert!(DEMO.contains(from), "{from}");
             let found = errors(&DEMO.replacen(from, to, 1));
-            assert!(found.contains("s.toml") && found.contains(expected), "{from} -> {to}: {found}");
+            assert!(
+                found.contains("s.toml") && found.contains(expected),
+                "{from} -> {to}: {found}"
+            );
         }
     }
 
     #[test]
     fn a_rehearsal_says_so_in_every_subject_and_has_room_for_it() {
         let script = Script::parse("s", &DEMO.replacen("rehearsal = false", "rehearsal = true", 1)).unwrap();
-        for subject in script.intermediates.iter().map(|i| &i.subject).chain([&script.root.subject]) {
+        for subject in script
+            .intermediates
+            .iter()
+            .map(|i| &i.subject)
+            .chain([&script.root.subject])
+        {
             let subject = subject.subject(script.rehearsal);
-            assert!(subject.values(AttributeType::CommonName).all(|cn| cn.starts_with("REHEARSAL ")), "{subject:?}");
+            assert!(
+                subject
+                    .values(AttributeType::CommonName)
+                    .all(|cn| cn.starts_with("REHEARSAL ")),
+                "{subject:?}"
+            );
         }
         let long = DEMO.replacen("Stele Demo Root CA", &"x".repeat(60), 1);
         assert!(Script::parse("s", &long).is_ok());
