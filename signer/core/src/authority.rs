@@ -6,6 +6,7 @@ pub mod ceiling;
 mod diff;
 mod quorum;
 mod raw;
+pub mod signed_file;
 pub mod texts;
 mod validate;
 

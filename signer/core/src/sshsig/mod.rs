@@ -14,7 +14,6 @@ pub use key::SshPublicKey;
 
 use crate::error::Error;
 use crate::types::SignatureAlgorithm;
-pub use crate::types::SignedText;
 use key::Kind;
 use wire::{Reader, put_string};
 
@@ -26,6 +25,8 @@ const MAX_ARMOR: usize = 8192;
 const MAX_ARMOR_LINE: usize = 76;
 /// PROTOCOL.u2f: the flag that the person touched the token.
 const USER_PRESENT: u8 = 0x01;
+
+pub use crate::types::SignedText;
 
 /// Verifies the signature and answers with the key that made it. Whose key that is, and what it may sign, is for the
 /// caller to decide: a valid signature by a stranger verifies too.
