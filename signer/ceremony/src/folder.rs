@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
 use crate::error::CeremonyError;
 
@@ -17,6 +17,8 @@ const MAX_FILE: u64 = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
+    /// Held while a command works here, so that two never share a keeper.
+    _lock: File,
 }
 
 impl Folder {
@@ -37,7 +39,16 @@ impl Folder {
             let found = format!("{}: no ceremony; begin one with `stele-ceremony init`", root.display());
             return Err(CeremonyError::Order(found));
         }
-        Ok(Self { root })
+        let path = root.join("state/lock");
+        let lock = File::create(&path).map_err(CeremonyError::file(&path))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            let found = format!(
+                "{}: another stele-ceremony works here; wait for its end",
+                root.display()
+            );
+            CeremonyError::Order(found)
+        })?;
+        Ok(Self { root, _lock: lock })
     }
 
     /// A file of the transcript.
@@ -200,6 +211,15 @@ mod tests {
         folder.write_tree(&folder.transcript("log"), &files).unwrap();
         assert_eq!(read_tree(&folder.transcript("log")).unwrap(), files);
         assert!(folder.write_tree(&folder.transcript("log"), &files).is_err());
+    }
+
+    #[test]
+    fn two_commands_never_work_in_one_directory() {
+        let (dir, folder) = folder();
+        let second = Folder::open(&dir.path().join("c")).unwrap_err();
+        assert!(second.to_string().contains("another stele-ceremony"), "{second}");
+        drop(folder);
+        Folder::open(&dir.path().join("c")).unwrap();
     }
 
     #[test]

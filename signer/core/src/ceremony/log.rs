@@ -119,6 +119,12 @@ impl WholeLog {
         &self.checkpoint
     }
 
+    /// The entries, in order.
+    #[must_use]
+    pub fn entries(&self) -> &[Vec<u8>] {
+        &self.entries
+    }
+
     /// The records.
     ///
     /// # Errors

@@ -109,6 +109,10 @@ pub fn verify(files: &BTreeMap<String, Vec<u8>>, anchor: Option<&[u8]>) -> Resul
     let mut tally = Tally::default();
     tally.check("manifest: every file listed, none altered, none added", read.manifest());
     tally.check("log: closed over this manifest", read.closed());
+    tally.check(
+        "log: every promise of its records, as any auditor checks them",
+        read.audited(),
+    );
     tally.check("script: recorded in the log, bound by the plan", read.script_bound());
     tally.check(
         "signer's request: recorded; its checkpoint opens, its CSRs prove possession",

@@ -1,12 +1,16 @@
 //! Manifest, script, request, plan, papers: whether each is what the log and the others make it.
 
 use super::{Read, file, manifest, name, output_name, same, signature_name, text};
+use crate::audit::{Options, Verifier};
 use crate::ceremony::{CeremonyFile, Drawing, Manifest, Minutes, draw, minutes, readable_plan};
 use crate::error::Error;
 use crate::types::Digest;
 
+/// So many of the auditor's findings are shown; one is enough to refuse.
+const SHOWN: usize = 10;
+
 /// The subject of the note that holds the script's digest.
-pub(crate) const SCRIPT_NOTE: &str = "script";
+const SCRIPT_NOTE: &str = "script";
 
 impl Read<'_> {
     /// Every file is listed and of a known name; whatever is not verified below has no place in a transcript.
@@ -83,6 +87,24 @@ impl Read<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// The auditor's verifier shares no code with the checks below, nor with whoever wrote the log.
+    pub(super) fn audited(&self) -> Result<(), Error> {
+        let options = Options {
+            bundle_digest: Some(self.bundle.digest()),
+            anchors: vec![self.log.checkpoint().clone()],
+        };
+        let mut verifier = Verifier::new(self.vkey.parse()?, options);
+        for entry in self.log.entries() {
+            verifier.entry(entry, None);
+        }
+        let report = verifier.finish(self.log.note());
+        if report.is_clean() {
+            return Ok(());
+        }
+        let findings = report.findings.iter().take(SHOWN).map(ToString::to_string);
+        Err(Error::unverified("log", findings.collect::<Vec<_>>().join("; ")))
     }
 
     pub(super) fn script_bound(&self) -> Result<(), Error> {
