@@ -14,7 +14,9 @@ A ceremony goes like this:
   ssh-keygen -Y sign -n stele-plan -f KEY DIR/to-sign/plan.txt
   stele-ceremony run --dir DIR --bundle-sig DIR/to-sign/bundle.txt.sig --plan-sig DIR/to-sign/plan.txt.sig
   stele-ceremony verify DIR/transcript --root root.pem
-Each command can be repeated: it goes on where it was interrupted, and overwrites nothing.
+Each command can be repeated: it goes on where it was interrupted, and overwrites nothing. Only where `run` was
+killed while the root key was signing is the ceremony held again, in a new --dir with a new token: a signature may
+exist that nobody has seen.
 
 Exit status:
   0  done, or verified

@@ -16,6 +16,8 @@ use crate::folder::{Folder, read_text};
 
 /// How long a keeper may take to come up or to end: a network HSM's log-in takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an orphaned keeper may still take to listen before its absence is believed.
+const ORPHAN_COMES_UP: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(20);
 /// `sun_path` of unix(7) with its final NUL.
 const MAX_SOCKET_PATH: usize = 107;
@@ -98,6 +100,16 @@ impl KeeperProgram {
     /// Starts the keeper and waits until it answers.
     pub(crate) fn start(&self, config: &Path) -> Result<RunningKeeper, CeremonyError> {
         self.end_orphan()?;
+        let first = self.attempt(config);
+        // An orphan that was not listening yet holds the log: once it listens, it can be ended.
+        if first.is_err() && self.appears() {
+            self.end_orphan()?;
+            return self.attempt(config);
+        }
+        first
+    }
+
+    fn attempt(&self, config: &Path) -> Result<RunningKeeper, CeremonyError> {
         let child = self.spawn("run", config)?;
         let mut running = RunningKeeper {
             child,
@@ -105,11 +117,12 @@ impl KeeperProgram {
         };
         let begun = Instant::now();
         loop {
-            if running.client.status().is_ok() {
-                return Ok(running);
-            }
+            // Asked first: on the socket an orphan may answer while this child fails on the log's lock.
             if let Some(status) = running.child.try_wait().map_err(CeremonyError::file(&self.program))? {
                 return Err(self.ended("run", status));
+            }
+            if running.client.status().is_ok() {
+                return Ok(running);
             }
             if begun.elapsed() > PATIENCE {
                 let found = format!(
@@ -121,6 +134,18 @@ impl KeeperProgram {
             }
             sleep(POLL);
         }
+    }
+
+    /// Whether a keeper comes to listen on the socket shortly.
+    fn appears(&self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < ORPHAN_COMES_UP {
+            if UnixStream::connect(&self.socket).is_ok() {
+                return true;
+            }
+            sleep(POLL);
+        }
+        false
     }
 
     /// A command that was killed leaves its keeper behind; nobody else listens on this socket.
