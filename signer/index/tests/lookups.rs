@@ -250,7 +250,7 @@ fn records_are_found_by_what_they_hold() {
             );
             log.issue(at, asked, &der, n);
         }
-        log.push(revocation(2, RevocationReason::KeyCompromise));
+        log.push(revocation(2, Reason::KeyCompromise));
     });
     let found = |filter: Filter| {
         let page = reader.find(&filter, None, 100).unwrap();
@@ -397,9 +397,9 @@ fn a_crl_must_list_what_is_revoked_or_unknown() {
             let at = log.push(intent(request(1, &format!("r{n}"), 1, 1), Purpose::Leaf, Some(n)));
             log.push(unknown(at, Some(n)));
         }
-        log.push(revocation(2, RevocationReason::Superseded));
-        log.push(revocation(2, RevocationReason::KeyCompromise));
-        log.push(revocation(9, RevocationReason::Unspecified));
+        log.push(revocation(2, Reason::Superseded));
+        log.push(revocation(2, Reason::KeyCompromise));
+        log.push(revocation(9, Reason::Unspecified));
     });
     let listed = |secs| {
         let listed = reader.listed(&key(), Time::from_secs(START + secs)).unwrap();
@@ -411,8 +411,8 @@ fn a_crl_must_list_what_is_revoked_or_unknown() {
     let expected = [
         (serial(1), 1, None),
         (serial(3), 5, None),
-        (serial(2), 6, Some(RevocationReason::Superseded)),
-        (serial(9), 8, Some(RevocationReason::Unspecified)),
+        (serial(2), 6, Some(Reason::Superseded)),
+        (serial(9), 8, Some(Reason::Unspecified)),
     ];
     assert_eq!(listed(3600), expected);
     assert_eq!(listed(3601), []);

@@ -104,7 +104,7 @@ fn add(log: &mut Log, op: &Op) {
             let signed = log.payload(&der);
             issued(at, of.request.clone(), of.purpose, of.serial.clone(), &der, signed)
         }
-        14 => revocation(op.n, RevocationReason::Superseded),
+        14 => revocation(op.n, Reason::Superseded),
         15 => freeze(target),
         16 => unfreeze(target),
         _ => {
@@ -172,7 +172,7 @@ fn a_gap_is_refused_whole_and_a_repetition_is_nothing() {
     let path = dir.path().join("index");
     let mut log = Log::default();
     for n in 1..=4 {
-        log.push(revocation(n, RevocationReason::Superseded));
+        log.push(revocation(n, Reason::Superseded));
     }
     let mut index = Index::open(&path, &origin()).unwrap();
     index.apply(&log.records[..1]).unwrap();
@@ -193,7 +193,7 @@ fn a_log_that_does_not_continue_what_was_read_is_refused() {
     let path = dir.path().join("index");
     let mut log = Log::default();
     for n in 1..=5 {
-        log.push(revocation(n, RevocationReason::Superseded));
+        log.push(revocation(n, Reason::Superseded));
     }
     drop(log.index(&path));
     let index = Index::open(&path, &origin()).unwrap();

@@ -17,13 +17,7 @@ pub(super) struct Signed {
 
 /// Verifies a signature. Whether the key is an operator's is judged later, by the bundle in force.
 pub(super) fn open(signed: &SignedText, namespace: &str) -> Result<Signed, Error> {
-    let key = sshsig::verify(
-        &sshsig::SignedText {
-            text: signed.text.clone(),
-            signature: signed.signature.clone(),
-        },
-        namespace,
-    )?;
+    let key = sshsig::verify(signed, namespace)?;
     Ok(Signed {
         mark: Digest::of(&[signed.text.as_bytes(), key.blob()].concat()),
         verified: VerifiedText {

@@ -52,6 +52,9 @@ impl Entry<'_> {
                 proven.unrepresentable().to_vec(),
             )
         };
+        // An extended key usage that no profile can name is an extension that no profile permitted.
+        let unknown = proven.unknown_usages().iter().map(|oid| (oid.clone(), false));
+        let other_extensions = proven.other_extensions().iter().cloned().chain(unknown).collect();
         let key = proven.public_key();
         Ok(Proposal {
             subject,
@@ -60,7 +63,7 @@ impl Entry<'_> {
             unrepresentable,
             usages: wanted.usages.clone().or_else(|| proven.usages()),
             basic_constraints: proven.basic_constraints(),
-            other_extensions: proven.other_extensions().to_vec(),
+            other_extensions,
             key_algorithm: key.algorithm(),
             spki_der: key.spki_der().to_vec(),
             ski: key.subject_key_identifier(),
@@ -72,21 +75,20 @@ impl Entry<'_> {
 
 /// The lifetime asked for, in seconds: stated, or from now to the wanted end.
 fn lifetime(wanted: &crate::request::Wanted, now: Time) -> Result<Option<u64>, Refusal> {
-    match (wanted.validity_secs, wanted.not_before, wanted.not_after) {
-        (secs, None, None) => Ok(secs),
-        (None, from, Some(until)) => {
-            let from = from.unwrap_or(now);
-            let secs = until.secs().checked_sub(from.secs()).filter(|s| *s > 0);
-            secs.map(Some).ok_or_else(|| {
-                Error::malformed("wanted.not_after", until.to_string(), format!("a time after {from}")).into()
-            })
+    if let Some(from) = wanted.not_before {
+        let permitted = "no such field: validity begins now, less the profile's backdate";
+        return Err(Error::malformed("wanted.not_before", from.to_string(), permitted).into());
+    }
+    match (wanted.validity_secs, wanted.not_after) {
+        (secs, None) => Ok(secs),
+        (None, Some(until)) => {
+            let secs = until.secs().checked_sub(now.secs()).filter(|s| *s > 0);
+            let late = || Error::malformed("wanted.not_after", until.to_string(), format!("a time after {now}"));
+            Ok(Some(secs.ok_or_else(late)?))
         }
-        _ => Err(Error::malformed(
-            "wanted",
-            "validity_secs beside not_before or not_after",
-            "a lifetime, or an end",
-        )
-        .into()),
+        (Some(_), Some(_)) => {
+            Err(Error::malformed("wanted", "validity_secs beside not_after", "a lifetime, or an end").into())
+        }
     }
 }
 

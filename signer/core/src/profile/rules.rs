@@ -17,7 +17,7 @@ pub enum Kind {
     /// End-entity certificates.
     Leaf,
     /// Certificates of CAs below the issuer.
-    Intermediate(CaRules),
+    Intermediate(Box<CaRules>),
     /// Client certificates of Stele's own callers; only the access CA issues them.
     Caller,
     /// Stele's own server certificate; only the access CA issues it.

@@ -323,10 +323,10 @@ fn kind(c: &mut Checker<'_>, raw: &RawProfile, usages: &UsageRule) -> Kind {
                 "ASCII domains without a leading dot",
             );
         }
-        return Kind::Intermediate(CaRules {
+        return Kind::Intermediate(Box::new(CaRules {
             path_length: basic.path_length,
             name_constraints,
-        });
+        }));
     }
     c.require(
         raw.basic_constraints.is_none(),

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stele_core::crl::{CrlSpec, Reason, Revocation as Entry};
+pub(crate) use stele_core::crl::Reason;
+use stele_core::crl::{CrlSpec, Revocation as Entry};
 use stele_core::names::{Attribute, AttributeType, San, Subject, Usage};
 use stele_core::record::*;
 use stele_core::request::Context;
@@ -266,7 +267,7 @@ pub(crate) fn unknown(intent: u64, n: Option<u8>) -> Body {
     })
 }
 
-pub(crate) fn revocation(n: u8, reason: RevocationReason) -> Body {
+pub(crate) fn revocation(n: u8, reason: Reason) -> Body {
     Body::Revocation(Revocation {
         key: key(),
         serial: serial(n),
