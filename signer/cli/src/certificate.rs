@@ -31,7 +31,8 @@ pub(crate) fn serial(view: &TbsView) -> String {
 fn usages(view: &TbsView) -> Vec<String> {
     let bits = view.key_usages.iter().flatten().map(|u| u.name().to_owned());
     let extended = view.extended_key_usages.iter().flatten();
-    let extended = extended.map(|oid| Usage::from_extended_oid(*oid).map_or_else(|| oid.to_string(), |u| u.name().to_owned()));
+    let extended =
+        extended.map(|oid| Usage::from_extended_oid(*oid).map_or_else(|| oid.to_string(), |u| u.name().to_owned()));
     bits.chain(extended).collect()
 }
 
@@ -42,7 +43,8 @@ fn sans(view: &TbsView) -> Vec<String> {
 
 fn subtrees(side: &str, trees: &Subtrees) -> Vec<String> {
     let Subtrees { dns, ip, uri, email } = trees;
-    let texts = |form: &str, list: &[String]| -> Vec<String> { list.iter().map(|t| format!("{side} {form}:{t}")).collect() };
+    let texts =
+        |form: &str, list: &[String]| -> Vec<String> { list.iter().map(|t| format!("{side} {form}:{t}")).collect() };
     let networks = ip.iter().map(|net| format!("{side} ip:{net}")).collect();
     [texts("dns", dns), networks, texts("uri", uri), texts("email", email)].concat()
 }
@@ -65,7 +67,9 @@ pub(crate) fn describe(view: &TbsView) -> String {
         }
     };
     let issuer = Subject::from_der(&view.issuer_der);
-    let path_length = view.path_length.map_or("without a limit".to_owned(), |n| format!("path length {n}"));
+    let path_length = view
+        .path_length
+        .map_or("without a limit".to_owned(), |n| format!("path length {n}"));
     let mut lines = vec![
         ("subject", subject(&view.subject)),
         ("names", list(sans(view))),
@@ -74,7 +78,14 @@ pub(crate) fn describe(view: &TbsView) -> String {
         ("valid from", view.not_before.to_string()),
         ("valid until", view.not_after.to_string()),
         ("usages", list(usages(view))),
-        ("CA", if view.ca { format!("YES, {path_length}") } else { "no".to_owned() }),
+        (
+            "CA",
+            if view.ca {
+                format!("YES, {path_length}")
+            } else {
+                "no".to_owned()
+            },
+        ),
     ];
     if let Some(found) = &view.name_constraints {
         lines.push(("name constraints", list(constraints(found))));
@@ -109,7 +120,13 @@ pub(crate) fn to_json(view: &TbsView) -> Value {
 /// What differs between two certificates of one subject, a line each; serial, dates and keys differ always.
 pub(crate) fn differences(old: &TbsView, new: &TbsView) -> Vec<String> {
     let ca = |v: &TbsView| format!("{} {:?}", v.ca, v.path_length);
-    let limits = |v: &TbsView| v.name_constraints.as_ref().map(constraints).unwrap_or_default().join(", ");
+    let limits = |v: &TbsView| {
+        v.name_constraints
+            .as_ref()
+            .map(constraints)
+            .unwrap_or_default()
+            .join(", ")
+    };
     let days = |v: &TbsView| format!("{} h", v.not_after.secs().saturating_sub(v.not_before.secs()) / 3600);
     let key = |v: &TbsView| Digest::of(&v.spki_der).to_string();
     [

@@ -68,11 +68,9 @@ impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         let text = explain(&status);
         match status.code() {
-            Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::Cancelled => Self::Unavailable(text),
+            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => {
+                Self::Unavailable(text)
+            }
             Code::Internal | Code::Unknown | Code::DataLoss | Code::Unimplemented | Code::Ok => Self::Defect(text),
             _ => Self::Refused(text),
         }

@@ -21,14 +21,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     };
     source.take(MOST + 1).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
     if bytes.len() as u64 > MOST {
-        return Err(CliError::content(path, format!("found more than {MOST} bytes; permitted: at most that many")));
+        return Err(CliError::content(
+            path,
+            format!("found more than {MOST} bytes; permitted: at most that many"),
+        ));
     }
     Ok(bytes)
 }
 
 /// Reads a file of text.
 pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
-    String::from_utf8(read(path)?).map_err(|_| CliError::content(path, "found bytes that are not UTF-8; permitted: text"))
+    String::from_utf8(read(path)?)
+        .map_err(|_| CliError::content(path, "found bytes that are not UTF-8; permitted: text"))
 }
 
 /// Reads certificates: PEM blocks `CERTIFICATE`, or one certificate in DER.
@@ -42,7 +46,10 @@ pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, CliError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let found = found.map_err(|e| CliError::content(path, e))?;
     if found.is_empty() {
-        return Err(CliError::content(path, "found no certificate; permitted: PEM blocks CERTIFICATE, or one in DER"));
+        return Err(CliError::content(
+            path,
+            "found no certificate; permitted: PEM blocks CERTIFICATE, or one in DER",
+        ));
     }
     Ok(found.into_iter().map(|der| der.to_vec()).collect())
 }

@@ -1,18 +1,22 @@
 //! `stele`: the operator's, engineer's and auditor's command line.
 
 mod certificate;
+mod clock;
 mod commands;
 mod connect;
+mod directory;
 mod error;
 mod files;
 mod output;
 mod proof;
+mod ssh;
+mod wire;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use commands::sign;
+use commands::{audit, authority, csr, ledger, profile, request, sign, stop, trust};
 use connect::ConnectionArgs;
 use error::CliError;
 use output::{Answer, Format, printable};
@@ -44,6 +48,23 @@ Nothing is ever overwritten.";
 #[derive(clap::Subcommand)]
 enum Command {
     Sign(sign::SignArgs),
+    #[command(subcommand)]
+    Request(request::RequestCommand),
+    Revoke(stop::RevokeArgs),
+    Freeze(stop::FreezeArgs),
+    Apply(stop::ApplyArgs),
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
+    #[command(subcommand)]
+    Authority(authority::AuthorityCommand),
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    #[command(subcommand)]
+    Csr(csr::CsrCommand),
 }
 
 impl Cli {
@@ -51,6 +72,16 @@ impl Cli {
         let connection = &self.connection;
         match &self.command {
             Command::Sign(args) => sign::run(args, connection).await,
+            Command::Request(command) => request::run(command, connection).await,
+            Command::Revoke(args) => stop::revoke(args, connection).await,
+            Command::Freeze(args) => stop::freeze(args, connection).await,
+            Command::Apply(args) => stop::apply(args, connection).await,
+            Command::Profile(command) => profile::run(command, connection).await,
+            Command::Authority(command) => authority::run(command),
+            Command::Trust(command) => trust::run(command, connection).await,
+            Command::Ledger(command) => ledger::run(command, connection).await,
+            Command::Audit(command) => audit::run(command, connection).await,
+            Command::Csr(command) => csr::run(command),
         }
     }
 }

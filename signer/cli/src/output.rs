@@ -41,7 +41,9 @@ impl Answer {
             Format::Text => printable(&self.text),
             Format::Json => self.json.to_string(),
         };
-        print_line(&line);
+        if !(line.is_empty() || self.json.is_null()) {
+            print_line(&line);
+        }
     }
 }
 
@@ -101,7 +103,11 @@ impl Progress {
         }
         let (start, end) = if self.live { ("\r", "") } else { ("", "\n") };
         let percent = done.saturating_mul(100).checked_div(total).unwrap_or(0);
-        let _ = write!(std::io::stderr(), "{start}{}: {done} of {total} ({percent} %){end}", self.doing);
+        let _ = write!(
+            std::io::stderr(),
+            "{start}{}: {done} of {total} ({percent} %){end}",
+            self.doing
+        );
         (self.shown, self.any) = (Instant::now(), true);
     }
 }

@@ -24,10 +24,9 @@ pub(crate) struct Proven {
 /// [`CliError::Refused`], saying which of it does not hold.
 pub(crate) fn check(proof: &str, certificate: &[u8], verifier: NoteVerifier) -> Result<Proven, CliError> {
     let proof: TlogProof = proof.parse()?;
-    let entry = proof
-        .extra
-        .as_deref()
-        .ok_or_else(|| CliError::Refused("the proof carries no record (no `extra` line), so it proves nothing alone".to_owned()))?;
+    let entry = proof.extra.as_deref().ok_or_else(|| {
+        CliError::Refused("the proof carries no record (no `extra` line), so it proves nothing alone".to_owned())
+    })?;
     let (checkpoint, _) = proof.verify(entry, &[verifier])?;
     let record = Record::decode(entry)?;
     if record.index != proof.index {

@@ -68,7 +68,11 @@ pub(crate) struct Outputs {
 impl Outputs {
     /// Beside `certificate`, unless said otherwise; none of them may exist.
     pub(crate) fn new(certificate: &Path, chain: Option<&Path>, proof: Option<&Path>) -> Result<Self, CliError> {
-        let stem = certificate.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = certificate
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let beside = |given: Option<&Path>, suffix: &str| {
             given.map_or_else(|| certificate.with_file_name(format!("{stem}{suffix}")), Path::to_owned)
         };
@@ -100,9 +104,10 @@ pub(crate) async fn run(args: &SignArgs, connection: &ConnectionArgs) -> Result<
     let request = request(args, &csr)?;
     let channel = connect(connection).await?;
     let wire = sign_request_to_wire(&request);
-    let answer = SigningServiceClient::new(channel).sign(wire).await.map_err(|status| {
-        with_id(CliError::from(status), &request.id)
-    })?;
+    let answer = SigningServiceClient::new(channel)
+        .sign(wire)
+        .await
+        .map_err(|status| with_id(CliError::from(status), &request.id))?;
     match sign_answer(answer.into_inner()).map_err(CliError::answer)? {
         SignAnswer::Issued(issued) => deliver(&issued, csr.public_key().spki_der(), connection, &outputs, &request.id),
         SignAnswer::Pending(pending) => Ok(waits(&pending)),
@@ -112,9 +117,9 @@ pub(crate) async fn run(args: &SignArgs, connection: &ConnectionArgs) -> Result<
 /// The id is what makes asking again safe, so a failure names it.
 fn with_id(error: CliError, id: &RequestId) -> CliError {
     match error {
-        CliError::Unavailable(text) => {
-            CliError::Unavailable(format!("{text}\nask again with --request-id {id}: it cannot be issued twice"))
-        }
+        CliError::Unavailable(text) => CliError::Unavailable(format!(
+            "{text}\nask again with --request-id {id}: it cannot be issued twice"
+        )),
         other => other,
     }
 }
@@ -167,7 +172,10 @@ pub(crate) fn context(pairs: &[String]) -> Result<Context, CliError> {
         let (field, value) = pair.split_once('=').ok_or_else(|| bad("FIELD=VALUE"))?;
         if field == "groups" {
             let groups = fields.entry(field).or_insert_with(|| json!([]));
-            groups.as_array_mut().ok_or_else(|| bad("FIELD=VALUE"))?.push(json!(value));
+            groups
+                .as_array_mut()
+                .ok_or_else(|| bad("FIELD=VALUE"))?
+                .push(json!(value));
         } else if fields.insert(field.to_owned(), json!(value)).is_some() {
             return Err(bad("each field once, but groups"));
         }
@@ -188,7 +196,10 @@ pub(crate) fn deliver(
         let words = "the certificate is for another key than the CSR's; nothing was written";
         return Err(CliError::Refused(words.to_owned()));
     }
-    let chain: Vec<&[u8]> = std::iter::once(&issued.certificate).chain(&issued.chain).map(Vec::as_slice).collect();
+    let chain: Vec<&[u8]> = std::iter::once(&issued.certificate)
+        .chain(&issued.chain)
+        .map(Vec::as_slice)
+        .collect();
     certificate::check_chain(&chain)?;
     let verifier = connection.settings()?.verifier()?;
     let verified = verifier.is_some();
@@ -225,7 +236,13 @@ pub(crate) fn deliver(
 }
 
 fn waits(pending: &Pending) -> Answer {
-    let Pending { proposal, request_id, attempt, quorum, expires } = pending;
+    let Pending {
+        proposal,
+        request_id,
+        attempt,
+        quorum,
+        expires,
+    } = pending;
     let text = format!(
         "NOT ISSUED YET: operators must approve.\n  \
          proposal     {proposal}\n  \

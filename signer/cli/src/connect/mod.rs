@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-pub(crate) use settings::{ConnectionArgs, Settings};
+pub(crate) use settings::ConnectionArgs;
 
 use crate::error::CliError;
 
@@ -36,7 +36,9 @@ pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Channel, CliError> 
     });
     // TLS is ours: tonic's own cannot be held to TLS 1.3, and takes `https` for a demand to use it.
     let plain = format!("http://{}", server.authority);
-    let origin: Uri = format!("https://{}", server.authority).parse().map_err(|_| server.bad())?;
+    let origin: Uri = format!("https://{}", server.authority)
+        .parse()
+        .map_err(|_| server.bad())?;
     Endpoint::from_shared(plain)
         .map_err(|_| server.bad())?
         .origin(origin)

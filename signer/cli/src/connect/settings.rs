@@ -109,7 +109,11 @@ impl Settings {
         let bad = || CliError::Usage(format!("server: found `{url}`; permitted: https://HOST:PORT"));
         let rest = url.strip_prefix("https://").ok_or_else(bad)?;
         let authority: tonic::codegen::http::uri::Authority = rest.trim_end_matches('/').parse().map_err(|_| bad())?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         Ok(Server {
             port: authority.port_u16().unwrap_or(443),
             authority: authority.to_string(),
@@ -145,6 +149,9 @@ pub(super) fn required<'a, T>(name: &str, value: Option<&'a T>) -> Result<&'a T,
 
 impl Server {
     pub(super) fn bad(&self) -> CliError {
-        CliError::Usage(format!("server: found `{}`; permitted: https://HOST:PORT", self.authority))
+        CliError::Usage(format!(
+            "server: found `{}`; permitted: https://HOST:PORT",
+            self.authority
+        ))
     }
 }

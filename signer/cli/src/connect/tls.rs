@@ -46,7 +46,10 @@ fn anchors(path: &Path) -> Result<RootCertStore, CliError> {
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CliError> {
-    Ok(files::read_certificates(path)?.into_iter().map(CertificateDer::from).collect())
+    Ok(files::read_certificates(path)?
+        .into_iter()
+        .map(CertificateDer::from)
+        .collect())
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CliError> {
