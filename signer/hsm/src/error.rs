@@ -229,6 +229,14 @@ pub enum TokenError {
         #[source]
         cause: Arc<Self>,
     },
+    /// The token lets itself be opened, and fails at everything else.
+    #[error(
+        "{times} log-ins in a row ended before the token did any work; see the log for what failed, and the token's own diagnosis"
+    )]
+    Barren {
+        /// How many log-ins.
+        times: u32,
+    },
     /// The token was lost, and logging in again was refused: there is no other attempt in this process.
     #[error("the token was lost and stays closed until a restart: {cause}")]
     Closed {
@@ -248,6 +256,22 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether the PIN was refused or must not be tried: another attempt, by this process or the next, could lock it.
+    ///
+    /// A process that is started again by a supervisor must remember this, and not log in before somebody has acted.
+    #[must_use]
+    pub const fn forbids_another_log_in(&self) -> bool {
+        matches!(
+            self,
+            Self::PinIncorrect { .. }
+                | Self::PinLocked { .. }
+                | Self::PinFinalTry { .. }
+                | Self::PinLength { .. }
+                | Self::PinNotSet { .. }
+                | Self::Closed { .. }
+        )
+    }
+
     /// Whether the session, log-in or device is gone, so that opening it again may help.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(self, Self::Call { cause, .. } if is_loss(cause))

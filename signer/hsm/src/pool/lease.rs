@@ -74,7 +74,12 @@ impl Lease<'_> {
             return;
         }
         let mut state = self.place.pool.lock();
-        if state.number == self.number && matches!(state.line, Line::Up(_)) {
+        let current = state.number == self.number;
+        if let Line::Up(log_in) = &mut state.line
+            && current
+        {
+            log_in.proven = true;
+            state.failures = 0;
             state.idle.push(self.session);
         } else {
             drop(state);

@@ -4,27 +4,29 @@
 //! anchor session, used for nothing else, keeps it. Object handles end with it, so they are cached per log-in.
 
 mod lease;
+mod log_in;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cryptoki::error::Error as Cause;
 use cryptoki::session::Session;
-use cryptoki::slot::{Limit, Slot};
 use secrecy::SecretString;
 
 use crate::error::{TokenError, is_loss};
-use crate::key::Pair;
 use crate::module::{Module, TokenSpec};
-use crate::pin::{Proof, log_in};
+use crate::pin::Proof;
 
 pub(crate) use lease::Lease;
 use lease::Place;
+use log_in::{LogIn, enter, session_limit};
 
 /// First pause after a failed reopening; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Log-ins in a row that may end before any work succeeded, without a pause.
+const BARREN_FORGIVEN: u32 = 3;
 
 pub(crate) struct Pool {
     // Sessions must be gone before the module stops: fields drop in this order.
@@ -44,7 +46,7 @@ struct State {
     out: usize,
     /// Log-ins so far; names the present one.
     number: u64,
-    /// Failed reopenings in a row.
+    /// Failed reopenings, and log-ins that ended before any work succeeded, in a row.
     failures: u32,
 }
 
@@ -62,13 +64,6 @@ enum Line {
     },
     /// The PIN was refused, or must not be tried. It stays so for the life of the process.
     PinRefused(Arc<TokenError>),
-}
-
-struct LogIn {
-    _anchor: Session,
-    slot: Slot,
-    /// Where each key is, by CKA_ID.
-    keys: HashMap<Vec<u8>, Pair>,
 }
 
 impl Pool {
@@ -212,11 +207,10 @@ impl Pool {
         state.line = match entered {
             Ok(log_in) => {
                 tracing::warn!(label = %self.spec.label, "the token was lost and is open again");
-                state.failures = 0;
                 state.number += 1;
                 Line::Up(log_in)
             }
-            Err(cause) if forbids_another_log_in(&cause) => {
+            Err(cause) if cause.forbids_another_log_in() => {
                 tracing::error!(label = %self.spec.label, %cause, "the token was lost and cannot be opened again");
                 Line::PinRefused(Arc::new(cause))
             }
@@ -248,6 +242,15 @@ impl Pool {
             return;
         }
         let old = std::mem::replace(&mut state.line, Line::Lost);
+        if !matches!(&old, Line::Up(log_in) if log_in.proven) {
+            state.failures = state.failures.saturating_add(1);
+            if let Some(pause) = pause_after_barren(state.failures) {
+                state.line = Line::Down {
+                    until: Instant::now() + pause,
+                    cause: Arc::new(TokenError::Barren { times: state.failures }),
+                };
+            }
+        }
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         drop(idle);
@@ -256,60 +259,14 @@ impl Pool {
     }
 }
 
+/// The pause before logging in again when log-ins keep ending before any work succeeded: none at first, for one bad
+/// moment can spoil a fresh log-in.
+fn pause_after_barren(failures: u32) -> Option<Duration> {
+    failures.checked_sub(BARREN_FORGIVEN + 1).map(pause_after)
+}
+
 fn pause_after(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE)
-}
-
-const fn forbids_another_log_in(cause: &TokenError) -> bool {
-    matches!(
-        cause,
-        TokenError::PinIncorrect { .. }
-            | TokenError::PinLocked { .. }
-            | TokenError::PinFinalTry { .. }
-            | TokenError::PinLength { .. }
-            | TokenError::PinNotSet { .. }
-    )
-}
-
-/// Finds the token, opens the anchor session and logs in.
-fn enter(module: &Module, spec: &TokenSpec, pin: &SecretString, proof: Proof) -> Result<LogIn, TokenError> {
-    let (slot, info) = match module.find(spec) {
-        // Many libraries look for tokens only when they start (SoftHSM does). Nobody has a session now.
-        Err(_) if proof == Proof::Given => {
-            module.restart()?;
-            module.find(spec)?
-        }
-        found => found?,
-    };
-    let anchor = module
-        .pkcs11()
-        .open_rw_session(slot)
-        .map_err(|cause| TokenError::Call {
-            doing: "open a session to log in",
-            cause,
-        })?;
-    log_in(&anchor, &info, pin, proof)?;
-    Ok(LogIn {
-        _anchor: anchor,
-        slot,
-        keys: HashMap::new(),
-    })
-}
-
-/// What was configured, within what the token allows besides the anchor; at least one.
-fn session_limit(module: &Module, spec: &TokenSpec, slot: Slot) -> Result<usize, TokenError> {
-    let info = module.pkcs11().get_token_info(slot).map_err(|cause| TokenError::Call {
-        doing: "read the token's session limit",
-        cause,
-    })?;
-    let allowed = [info.max_rw_session_count(), info.max_session_count()]
-        .into_iter()
-        .filter_map(|limit| match limit {
-            Limit::Max(n) => usize::try_from(n).ok()?.checked_sub(1),
-            Limit::Infinite | Limit::Unavailable => None,
-        })
-        .fold(spec.sessions, usize::min);
-    Ok(allowed.max(1))
 }
 
 #[cfg(test)]
@@ -321,5 +278,12 @@ mod tests {
         assert_eq!(pause_after(0), FIRST_PAUSE);
         assert_eq!(pause_after(1), FIRST_PAUSE * 2);
         assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_token_that_opens_but_never_works_is_not_hammered() {
+        assert_eq!(pause_after_barren(BARREN_FORGIVEN), None);
+        assert_eq!(pause_after_barren(BARREN_FORGIVEN + 1), Some(FIRST_PAUSE));
+        assert_eq!(pause_after_barren(u32::MAX), Some(LONGEST_PAUSE));
     }
 }

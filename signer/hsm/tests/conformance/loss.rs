@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use cryptoki::session::UserType;
 use stele_core::types::{KeyAlgorithm, SignatureAlgorithm};
 use stele_hsm::{SignError, Token, TokenError, TokenSpec};
 
@@ -12,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_lost_log_in_is_mended_unnoticed", lost_log_in),
     ("log_outs_under_load_are_survived", lost_under_load),
     ("a_removed_token_is_reported_and_found_again", removed_token),
+    ("the_token_tells_of_a_wrong_pin", pin_flags),
     ("a_changed_pin_is_tried_once_and_never_again", changed_pin),
 ];
 
@@ -102,6 +104,18 @@ fn removed_token(bench: &Bench) {
     sign_and_verify(&token, &key, ALGORITHM);
 }
 
+fn pin_flags(bench: &Bench) {
+    let token = bench.token();
+    assert!(!token.pin_state().unwrap().count_low);
+    let stranger = bench.stranger();
+    stranger.logout().unwrap();
+    assert!(stranger.login(UserType::User, Some(&"9999-user".into())).is_err());
+    assert!(token.pin_state().unwrap().count_low);
+    // Ours is right, and proved by logging in again: that resets the count.
+    token.probe().unwrap();
+    assert!(!token.pin_state().unwrap().count_low);
+}
+
 fn changed_pin(bench: &Bench) {
     let token = bench.token();
     let key = token.generate(&name("issuing-ca"), KeyAlgorithm::EcP256).unwrap();
@@ -115,9 +129,7 @@ fn changed_pin(bench: &Bench) {
         };
         assert!(matches!(**cause, TokenError::PinIncorrect { .. }), "{cause}");
         // Somebody enters the right PIN meanwhile: had ours been tried again, the count would be low again.
-        stranger
-            .login(cryptoki::session::UserType::User, Some(&"5678-user".into()))
-            .unwrap();
+        stranger.login(UserType::User, Some(&"5678-user".into())).unwrap();
         stranger.logout().unwrap();
         assert!(!token.pin_state().unwrap().count_low);
     }

@@ -6,8 +6,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod cases;
+mod keys;
 mod loss;
+mod opening;
+mod signing;
 mod softhsm;
 mod support;
 
@@ -37,7 +39,10 @@ const BACKENDS: [Backend; 1] = [Backend {
 type Case = (&'static str, fn(&Bench));
 
 fn all_cases() -> impl Iterator<Item = Case> {
-    cases::CASES.iter().chain(loss::CASES).copied()
+    [opening::CASES, keys::CASES, signing::CASES, loss::CASES]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 fn main() -> ExitCode {

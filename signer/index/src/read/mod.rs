@@ -1,0 +1,108 @@
+//! Look-ups.
+
+mod certificates;
+mod records;
+mod requests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, Params, Row};
+
+use crate::convert::Int;
+use crate::error::IndexError;
+use crate::store;
+use crate::view::Page;
+
+/// The most answers in a page, whatever was asked for.
+const MAX_PAGE: u32 = 1_000;
+
+/// Looks things up, from any thread. Clones share their connections; as many are opened as calls run at a time.
+#[derive(Clone)]
+pub struct Reader {
+    path: Arc<PathBuf>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Reader {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path: Arc::new(path),
+            idle: Arc::default(),
+        }
+    }
+
+    /// How many records this reader sees applied.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next(&self) -> Result<u64, IndexError> {
+        let next = self.row("SELECT next FROM meta", [], |row| row.get::<_, Int>(0))?;
+        Ok(next.map_or(0, |next| next.0))
+    }
+
+    /// Runs `read` on one snapshot of the index, so that an answer put together from several queries is whole.
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let run = || {
+            let mut connection = idle.map_or_else(|| store::open_to_read(&self.path), Ok)?;
+            let transaction = connection.transaction()?;
+            let answer = read(&transaction)?;
+            transaction.finish()?;
+            Ok((connection, answer))
+        };
+        // A connection that failed is not used again.
+        let (connection, answer) = run().map_err(IndexError::sql(&self.path))?;
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+        Ok(answer)
+    }
+
+    fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, IndexError> {
+        self.with(|connection| connection.prepare_cached(sql)?.query_row(params, read).optional())
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, IndexError> {
+        self.with(|connection| collect(connection, sql, params, read))
+    }
+}
+
+fn collect<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map(params, read)?.collect()
+}
+
+/// How many rows to read for a page of `limit`: one more tells whether there is a next page.
+fn page_rows(limit: u32) -> i64 {
+    i64::from(limit.clamp(1, MAX_PAGE)) + 1
+}
+
+/// Makes a page of rows that were read by [`page_rows`].
+fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> u64) -> Page<T> {
+    let full = usize::try_from(limit.clamp(1, MAX_PAGE)).unwrap_or(usize::MAX);
+    let more = items.len() > full;
+    items.truncate(full);
+    let next = if more { items.last().map(place) } else { None };
+    Page { items, next }
+}
+
+/// The first index that a page after `after` may hold; none is beyond SQLite's integers.
+fn beginning(after: Option<u64>) -> i64 {
+    after.map_or(0, |after| i64::try_from(after.saturating_add(1)).unwrap_or(i64::MAX))
+}
