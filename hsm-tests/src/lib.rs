@@ -1,1 +1,8 @@
-//! Skeleton.
+//! What the tests of real tokens and real processes share: scratch directories with tokens of their own, keepers that
+//! run and are killed, operators with real SSH keys, and a small hierarchy whose root stands in for a ceremony.
+
+pub mod authority;
+pub mod hierarchy;
+pub mod keeper;
+pub mod operator;
+pub mod scratch;

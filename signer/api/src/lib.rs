@@ -21,3 +21,23 @@ pub mod v1 {
 
 /// The contract's descriptors (an encoded `google.protobuf.FileDescriptorSet`, imports included), for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stele_v1_descriptor.bin"));
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    #[test]
+    fn reflection_finds_every_service_with_its_imports() {
+        let set = prost_types::FileDescriptorSet::decode(super::FILE_DESCRIPTOR_SET).unwrap();
+        let services: Vec<&str> = set.file.iter().flat_map(|f| &f.service).map(|s| s.name()).collect();
+        let expected = ["Authority", "Ledger", "Profile", "Request", "Signing", "Stop", "Trust"];
+        for name in expected {
+            assert!(services.contains(&format!("{name}Service").as_str()), "{services:?}");
+        }
+        assert_eq!(services.len(), expected.len());
+        let files: Vec<&str> = set.file.iter().map(|f| f.name()).collect();
+        for import in set.file.iter().flat_map(|f| &f.dependency) {
+            assert!(files.contains(&import.as_str()), "{import} is missing");
+        }
+    }
+}

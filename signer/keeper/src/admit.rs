@@ -22,7 +22,7 @@ const UNKNOWN_REASON: u8 = 0;
 ///
 /// # Errors
 /// When it may not be appended now.
-pub fn admit(
+pub(crate) fn admit(
     state: &mut State,
     ledger: &Ledger,
     lives: &LiveIntents,
@@ -102,7 +102,7 @@ fn use_texts(ledger: &Ledger, texts: &[Digest], index: u64) -> Result<Vec<Change
 ///
 /// # Errors
 /// When it does not hold now.
-pub fn still_permitted(
+pub(crate) fn still_permitted(
     state: &State,
     intent: &Intent,
     crl: Option<&stele_core::crl::CrlView>,
@@ -329,7 +329,7 @@ fn bundle_changes(
         bundle.predecessor() == state.bundle_digest(),
         "bundle_adopted.predecessor is not the newest bundle",
     )?;
-    let number = state.bundle.as_ref().map_or(1, |a| a.bundle.number() + 1);
+    let number = state.bundle.as_ref().map_or(0, |a| a.bundle.number() + 1);
     require(
         adopted.number == number,
         format!("bundle_adopted.number is {}; the next one is {number}", adopted.number),

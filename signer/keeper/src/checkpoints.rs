@@ -24,7 +24,7 @@ struct Inner {
 
 /// The checkpoints of a log.
 #[derive(Debug)]
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     origin: Origin,
     inner: Mutex<Inner>,
     changed: Condvar,
@@ -33,7 +33,7 @@ pub struct Checkpoints {
 impl Checkpoints {
     /// Checkpoints of the log that now has this head.
     #[must_use]
-    pub fn new(origin: Origin, size: u64, root: Digest, newest: Option<(u64, String)>) -> Self {
+    pub(crate) fn new(origin: Origin, size: u64, root: Digest, newest: Option<(u64, String)>) -> Self {
         let inner = Inner {
             head: (size, root),
             newest,
@@ -54,13 +54,13 @@ impl Checkpoints {
     }
 
     /// The log grew, durably.
-    pub fn grown(&self, size: u64, root: Digest) {
+    pub(crate) fn grown(&self, size: u64, root: Digest) {
         self.lock().head = (size, root);
     }
 
     /// The durable size.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.lock().head.0
     }
 
@@ -68,7 +68,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// When the token does not sign one in time.
-    pub fn covering(&self, size: u64, patience: Duration) -> Result<(u64, String), KeeperError> {
+    pub(crate) fn covering(&self, size: u64, patience: Duration) -> Result<(u64, String), KeeperError> {
         let until = Instant::now() + patience;
         let mut inner = self.lock();
         inner.wanted = inner.wanted.max(size);
@@ -99,7 +99,7 @@ impl Checkpoints {
 
     /// Signs checkpoints as they are wanted, until [`Checkpoints::close`]. `sign` makes a note of the body; `remember`
     /// gets what was signed.
-    pub fn run(&self, sign: impl Fn(&str) -> Result<String, KeeperError>, remember: impl Fn(u64, &str)) {
+    pub(crate) fn run(&self, sign: impl Fn(&str) -> Result<String, KeeperError>, remember: impl Fn(u64, &str)) {
         while let Some(head) = self.next() {
             let checkpoint = Checkpoint {
                 origin: self.origin.clone(),
@@ -148,7 +148,7 @@ impl Checkpoints {
     }
 
     /// Ends [`Checkpoints::run`].
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().closing = true;
         self.changed.notify_all();
     }

@@ -9,7 +9,7 @@ const WAITED_OUT: Duration = Duration::from_secs(2);
 
 /// What the clock says now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(crate) enum Reading {
     /// Go on with this time.
     Good(Time),
     /// The clock stepped within this boot: from where it should be to where it is.
@@ -23,7 +23,7 @@ pub enum Reading {
 
 /// Watches the wall clock against the time since boot.
 #[derive(Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     anchor_wall: Time,
     anchor_boot: Duration,
     limit: Duration,
@@ -46,7 +46,7 @@ fn boot() -> Duration {
 impl Clock {
     /// Trusts the clock as it is now.
     #[must_use]
-    pub fn start(limit: Duration) -> Self {
+    pub(crate) fn start(limit: Duration) -> Self {
         Self {
             anchor_wall: wall(),
             anchor_boot: boot(),
@@ -56,7 +56,7 @@ impl Clock {
 
     /// What the clock says, measured against the time since boot.
     #[must_use]
-    pub fn read(&self) -> Reading {
+    pub(crate) fn read(&self) -> Reading {
         self.judge(wall(), boot())
     }
 
@@ -70,7 +70,7 @@ impl Clock {
     }
 
     /// Trusts the clock as it is now, after people confirmed it.
-    pub fn confirm(&mut self) {
+    pub(crate) fn confirm(&mut self) {
         *self = Self::start(self.limit);
     }
 }
@@ -79,7 +79,7 @@ impl Clock {
 ///
 /// # Errors
 /// With the distance, when the clock is further behind the last record than can be waited out.
-pub fn next_time(now: Time, last: Time) -> Result<Time, Duration> {
+pub(crate) fn next_time(now: Time, last: Time) -> Result<Time, Duration> {
     let behind = Duration::from_millis(last.millis().saturating_sub(now.millis()));
     if behind > WAITED_OUT {
         return Err(behind);

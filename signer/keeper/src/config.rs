@@ -13,49 +13,49 @@ use crate::error::KeeperError;
 /// One file for the process.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The log's origin; it is fixed by `init`.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// Whose log it is.
-    pub purpose: LogPurpose,
+    pub(crate) purpose: LogPurpose,
     /// The Unix socket to listen on.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// The log's file.
-    pub ledger: PathBuf,
+    pub(crate) ledger: PathBuf,
     /// Unix user ids that may connect, besides the keeper's own.
     #[serde(default)]
-    pub allowed_users: Vec<u32>,
+    pub(crate) allowed_users: Vec<u32>,
     /// Digest of the first authority bundle, from the ceremony's minutes. Without it no first bundle is accepted.
-    pub first_bundle: Option<Digest>,
+    pub(crate) first_bundle: Option<Digest>,
     /// The token.
-    pub token: TokenConfig,
+    pub(crate) token: TokenConfig,
     /// The key that signs checkpoints.
-    pub checkpoint_key: KeyConfig,
+    pub(crate) checkpoint_key: KeyConfig,
     /// The CA keys that `init` makes.
     #[serde(default, rename = "ca_key")]
-    pub ca_keys: Vec<CaKeyConfig>,
+    pub(crate) ca_keys: Vec<CaKeyConfig>,
     /// Limits.
     #[serde(default)]
-    pub limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 /// Where the token is.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TokenConfig {
+pub(crate) struct TokenConfig {
     /// The PKCS#11 module.
-    pub module: PathBuf,
+    pub(crate) module: PathBuf,
     /// The token's label.
-    pub label: String,
+    pub(crate) label: String,
     /// The token's serial number; found by the label alone where it is left out.
-    pub serial: Option<String>,
+    pub(crate) serial: Option<String>,
     /// A file of mode 0600 with the user PIN.
-    pub pin_file: PathBuf,
+    pub(crate) pin_file: PathBuf,
     /// A file of mode 0600 with the security officer's PIN; `init` alone reads it.
-    pub so_pin_file: Option<PathBuf>,
+    pub(crate) so_pin_file: Option<PathBuf>,
     /// The most sessions that sign at once.
     #[serde(default = "default_sessions")]
-    pub sessions: usize,
+    pub(crate) sessions: usize,
 }
 
 const fn default_sessions() -> usize {
@@ -65,35 +65,35 @@ const fn default_sessions() -> usize {
 /// A key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyConfig {
+pub(crate) struct KeyConfig {
     /// Its name.
-    pub name: KeyName,
+    pub(crate) name: KeyName,
     /// Its algorithm.
-    pub algorithm: KeyAlgorithm,
+    pub(crate) algorithm: KeyAlgorithm,
 }
 
 /// A CA key, and the common name that its CSR proposes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CaKeyConfig {
+pub(crate) struct CaKeyConfig {
     /// Its name.
-    pub name: KeyName,
+    pub(crate) name: KeyName,
     /// Its algorithm.
-    pub algorithm: KeyAlgorithm,
+    pub(crate) algorithm: KeyAlgorithm,
     /// The CN in its CSR; the ceremony's script decides what the certificate says.
-    pub common_name: String,
+    pub(crate) common_name: String,
 }
 
 /// Limits, all optional.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The largest step of the clock within one boot that is let pass, in seconds.
-    pub clock_step_seconds: u64,
+    pub(crate) clock_step_seconds: u64,
     /// The longest gap between the last record and a start that is let pass, in days.
-    pub restart_gap_days: u64,
+    pub(crate) restart_gap_days: u64,
     /// The most connections at once.
-    pub connections: usize,
+    pub(crate) connections: usize,
 }
 
 impl Default for Limits {
@@ -109,13 +109,13 @@ impl Default for Limits {
 impl Limits {
     /// See [`Limits::clock_step_seconds`].
     #[must_use]
-    pub const fn clock_step(&self) -> Duration {
+    pub(crate) const fn clock_step(&self) -> Duration {
         Duration::from_secs(self.clock_step_seconds)
     }
 
     /// See [`Limits::restart_gap_days`].
     #[must_use]
-    pub const fn restart_gap(&self) -> Duration {
+    pub(crate) const fn restart_gap(&self) -> Duration {
         Duration::from_secs(self.restart_gap_days.saturating_mul(86_400))
     }
 }
@@ -125,7 +125,7 @@ impl Config {
     ///
     /// # Errors
     /// When the file cannot be read or a key is unknown, missing or of another form.
-    pub fn load(path: &Path) -> Result<(Self, Digest), KeeperError> {
+    pub(crate) fn load(path: &Path) -> Result<(Self, Digest), KeeperError> {
         let text = std::fs::read_to_string(path).map_err(|cause| KeeperError::file(path, cause))?;
         let mut config: Self = strict_toml::parse(&path.display().to_string(), &text)?;
         let base = path.parent().unwrap_or(Path::new("."));

@@ -9,7 +9,7 @@ use stele_ledger::LedgerError;
 
 /// Why the keeper does not start, or does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum KeeperError {
+pub(crate) enum KeeperError {
     /// The configuration is not what it must be.
     #[error("configuration: {0}")]
     Config(String),
@@ -43,7 +43,7 @@ pub enum KeeperError {
 
 impl KeeperError {
     /// A failed file.
-    pub fn file(path: &Path, cause: io::Error) -> Self {
+    pub(crate) fn file(path: &Path, cause: io::Error) -> Self {
         Self::File {
             path: path.to_owned(),
             cause,
@@ -51,13 +51,13 @@ impl KeeperError {
     }
 
     /// A judgement against what was asked.
-    pub fn refused(why: impl Into<String>) -> Self {
+    pub(crate) fn refused(why: impl Into<String>) -> Self {
         Self::Refused(why.into())
     }
 
     /// The code that the caller sees.
     #[must_use]
-    pub const fn code(&self) -> RefusalCode {
+    pub(crate) const fn code(&self) -> RefusalCode {
         match self {
             Self::Refused(_) | Self::Config(_) => RefusalCode::Refused,
             Self::Busy(_) => RefusalCode::Busy,
@@ -76,5 +76,11 @@ impl From<stele_core::Error> for KeeperError {
 impl From<stele_core::Refusal> for KeeperError {
     fn from(refusal: stele_core::Refusal) -> Self {
         Self::Refused(refusal.to_string())
+    }
+}
+
+impl From<Vec<stele_core::Error>> for KeeperError {
+    fn from(errors: Vec<stele_core::Error>) -> Self {
+        Self::Refused(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }

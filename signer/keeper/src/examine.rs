@@ -17,7 +17,7 @@ use crate::state::{Adopted, CaFacts};
 
 /// Who asks to append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+pub(crate) enum Asker {
     /// The keeper itself, at `init`: the only one under the authority `bootstrap`.
     Init,
     /// The keeper itself, while it runs.
@@ -28,7 +28,7 @@ pub enum Asker {
 
 /// What was found in a body.
 #[derive(Debug)]
-pub enum Facts {
+pub(crate) enum Facts {
     /// Nothing that the state must know.
     Plain,
     /// An intent.
@@ -47,44 +47,44 @@ pub enum Facts {
 
 /// What was found in an intent.
 #[derive(Debug)]
-pub struct IntentFacts {
+pub(crate) struct IntentFacts {
     /// The exact bytes to be signed.
-    pub tbs: Vec<u8>,
+    pub(crate) tbs: Vec<u8>,
     /// The certificate to be, where it is one.
-    pub certificate: Option<TbsView>,
+    pub(crate) certificate: Option<TbsView>,
     /// The CRL to be, where it is one.
-    pub crl: Option<CrlView>,
+    pub(crate) crl: Option<CrlView>,
     /// Digests of the signed texts that it uses up.
-    pub texts: Vec<Digest>,
+    pub(crate) texts: Vec<Digest>,
 }
 
 /// A body with what was found in it.
 #[derive(Debug)]
-pub struct Examined {
+pub(crate) struct Examined {
     /// The body.
-    pub body: Body,
+    pub(crate) body: Body,
     /// What was found.
-    pub facts: Facts,
+    pub(crate) facts: Facts,
     /// Who asks.
-    pub asker: Asker,
+    pub(crate) asker: Asker,
 }
 
 /// What examining needs to know.
-pub struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     /// What the log is for.
-    pub purpose: LogPurpose,
+    pub(crate) purpose: LogPurpose,
     /// Its origin.
-    pub origin: &'a stele_core::types::Origin,
+    pub(crate) origin: &'a stele_core::types::Origin,
     /// The newest bundle.
-    pub bundle: Option<Arc<Adopted>>,
+    pub(crate) bundle: Option<Arc<Adopted>>,
     /// The digest of the first bundle that may be accepted.
-    pub first_bundle: Option<Digest>,
+    pub(crate) first_bundle: Option<Digest>,
     /// The origin that bundle texts name, once there is a bundle.
-    pub authority_origin: Option<stele_core::types::Origin>,
+    pub(crate) authority_origin: Option<stele_core::types::Origin>,
     /// The time.
-    pub now: stele_core::types::Time,
+    pub(crate) now: stele_core::types::Time,
     /// The log.
-    pub readers: &'a Readers,
+    pub(crate) readers: &'a Readers,
 }
 
 impl Surroundings<'_> {
@@ -99,7 +99,7 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// When there is none yet.
-    pub fn bundle(&self) -> Result<&Bundle, KeeperError> {
+    pub(crate) fn bundle(&self) -> Result<&Bundle, KeeperError> {
         self.bundle.as_deref().map(|a| &a.bundle).ok_or_else(|| {
             KeeperError::refused(
                 "there is no authority bundle yet; import the ceremony's hand-over with `stele-signer import`",
@@ -112,7 +112,7 @@ impl Surroundings<'_> {
 ///
 /// # Errors
 /// When it may not be appended, whatever the state.
-pub fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Result<Examined, KeeperError> {
+pub(crate) fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Result<Examined, KeeperError> {
     if matches!(asker, Asker::Connection(_)) && body.keeper_only() {
         return Err(KeeperError::refused(format!(
             "a record of kind {} is written by the keeper alone",
@@ -173,7 +173,7 @@ fn wrong_log(body: &Body, whose: &str) -> KeeperError {
 ///
 /// # Errors
 /// Unless `holds`.
-pub fn require(holds: bool, otherwise: impl Into<String>) -> Result<(), KeeperError> {
+pub(crate) fn require(holds: bool, otherwise: impl Into<String>) -> Result<(), KeeperError> {
     if holds {
         Ok(())
     } else {

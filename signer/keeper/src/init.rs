@@ -27,11 +27,11 @@ use crate::state::{HeldKey, put, table};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Name and version of this software, as record 0 has it.
-pub const SOFTWARE: &str = concat!("stele ", env!("CARGO_PKG_VERSION"));
+pub(crate) const SOFTWARE: &str = concat!("stele ", env!("CARGO_PKG_VERSION"));
 
 /// What the log says of a token.
 #[must_use]
-pub fn describe(info: &TokenInfo) -> TokenDescription {
+pub(crate) fn describe(info: &TokenInfo) -> TokenDescription {
     TokenDescription {
         label: info.label.clone(),
         serial: info.serial.clone(),
@@ -45,7 +45,7 @@ pub fn describe(info: &TokenInfo) -> TokenDescription {
 ///
 /// # Errors
 /// When anything of it exists already, or a step fails; what was made until then is named and left for inspection.
-pub fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperError> {
+pub(crate) fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperError> {
     if config.ledger.exists() {
         return Err(KeeperError::Config(format!(
             "ledger: {} exists already; init never touches a log",
@@ -96,7 +96,7 @@ pub fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperErr
 
 /// Where the token is, with the serial that is known.
 #[must_use]
-pub fn spec(config: &Config, serial: Option<String>) -> TokenSpec {
+pub(crate) fn spec(config: &Config, serial: Option<String>) -> TokenSpec {
     TokenSpec {
         module: config.token.module.clone(),
         label: config.token.label.clone(),

@@ -32,15 +32,13 @@ const CHECKPOINT_DEADLINE: Duration = Duration::from_secs(5);
 const QUEUE: usize = 4096;
 
 /// The keeper.
-pub struct Keeper {
-    /// Its log's verifier key.
-    pub vkey: NoteVerifier,
+pub(crate) struct Keeper {
     /// Random name of this life.
-    pub instance: String,
+    pub(crate) instance: String,
     /// Record 0.
-    pub genesis: Genesis,
+    pub(crate) genesis: Genesis,
     /// Readers of the log.
-    pub readers: Readers,
+    pub(crate) readers: Readers,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: BTreeMap<KeyName, TokenKey>,
@@ -49,7 +47,7 @@ pub struct Keeper {
 }
 
 /// The threads that work for a keeper.
-pub struct Threads {
+pub(crate) struct Threads {
     writer: JoinHandle<()>,
     checkpointer: JoinHandle<()>,
 }
@@ -59,7 +57,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the log or a key is not what it must be.
-    pub fn open(config: &Config, token: Token, ledger: Ledger) -> Result<(Self, Threads), KeeperError> {
+    pub(crate) fn open(config: &Config, token: Token, ledger: Ledger) -> Result<(Self, Threads), KeeperError> {
         let state = State::load(&ledger)?;
         let genesis = state.genesis.clone();
         if genesis.origin != config.origin || genesis.purpose != config.purpose {
@@ -101,7 +99,6 @@ impl Keeper {
         let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
-            vkey,
             instance,
             genesis,
             readers,
@@ -115,7 +112,7 @@ impl Keeper {
     }
 
     /// The CA keys.
-    pub fn ca_keys(&self) -> impl Iterator<Item = &TokenKey> {
+    pub(crate) fn ca_keys(&self) -> impl Iterator<Item = &TokenKey> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ca: Vec<KeyName> = state
             .keys
@@ -128,19 +125,19 @@ impl Keeper {
 
     /// The durable size of the log.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.shared.checkpoints.size()
     }
 
     /// Why nothing is signed at the moment.
     #[must_use]
-    pub fn stopped(&self) -> Option<String> {
+    pub(crate) fn stopped(&self) -> Option<String> {
         self.shared.stopped()
     }
 
     /// Index of the newest bundle's record.
     #[must_use]
-    pub fn bundle_index(&self) -> Option<u64> {
+    pub(crate) fn bundle_index(&self) -> Option<u64> {
         self.shared
             .state
             .lock()
@@ -154,7 +151,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When it may not be, or could not be made durable.
-    pub fn append(&self, body: Body, asker: Asker) -> Result<Appended, KeeperError> {
+    pub(crate) fn append(&self, body: Body, asker: Asker) -> Result<Appended, KeeperError> {
         self.write(body, asker).map(|w| w.at)
     }
 
@@ -193,7 +190,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`KeeperError::FateUnknown`] when the key may have signed; anything else when it did not.
-    pub fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
+    pub(crate) fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
         if let Some(why) = self.stopped() {
             return Err(KeeperError::Stopped(why));
         }
@@ -237,7 +234,7 @@ impl Keeper {
     ///
     /// # Errors
     /// As [`Keeper::append`], and when no checkpoint can be signed in time; the outcome then stands all the same.
-    pub fn commit(&self, body: Body, asker: Asker) -> Result<Committed, KeeperError> {
+    pub(crate) fn commit(&self, body: Body, asker: Asker) -> Result<Committed, KeeperError> {
         if !matches!(body, Body::Issued(_) | Body::Failed(_) | Body::CeremonyClosed(_)) {
             return Err(KeeperError::refused(format!(
                 "a record of kind {} is no outcome",
@@ -262,7 +259,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the token does not sign one in time.
-    pub fn checkpoint(&self) -> Result<String, KeeperError> {
+    pub(crate) fn checkpoint(&self) -> Result<String, KeeperError> {
         self.shared
             .checkpoints
             .covering(self.size(), CHECKPOINT_PATIENCE)
@@ -273,7 +270,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the intent has an outcome, or the key is being called at this moment.
-    pub fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
+    pub(crate) fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
         if self.shared.lives.get(index).is_some_and(|l| l.phase == Phase::Called) {
             return Err(KeeperError::Busy(format!(
                 "the key is being called for the intent at {index}"
@@ -302,7 +299,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the log cannot be written.
-    pub fn settle_open(&self, reason: &str) -> Result<usize, KeeperError> {
+    pub(crate) fn settle_open(&self, reason: &str) -> Result<usize, KeeperError> {
         let open: Vec<u64> = self
             .shared
             .state
@@ -317,7 +314,7 @@ impl Keeper {
     }
 
     /// A connection ended: what it left open is unknown.
-    pub fn connection_lost(&self, connection: u64) {
+    pub(crate) fn connection_lost(&self, connection: u64) {
         for index in self.shared.lives.of_connection(connection) {
             if let Err(error) = self.unknown(index, "the caller's connection was lost") {
                 tracing::warn!(index, %error, "an abandoned intent could not be settled; the next start will");
@@ -329,7 +326,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the token gives none.
-    pub fn random(&self, length: u32) -> Result<Vec<u8>, KeeperError> {
+    pub(crate) fn random(&self, length: u32) -> Result<Vec<u8>, KeeperError> {
         Ok(self.token.random(length)?)
     }
 
@@ -337,7 +334,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When it does not.
-    pub fn probe(&self) -> Result<(), KeeperError> {
+    pub(crate) fn probe(&self) -> Result<(), KeeperError> {
         Ok(self.token.probe()?)
     }
 
@@ -345,7 +342,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper holds no such key.
-    pub fn crl_state(
+    pub(crate) fn crl_state(
         &self,
         key: &KeyName,
     ) -> Result<(u64, Vec<(stele_core::types::Serial, crate::state::Gone)>), KeeperError> {
@@ -362,7 +359,7 @@ impl Keeper {
     }
 
     /// Ends the threads; everything that was appended is durable.
-    pub fn close(self, threads: Threads) {
+    pub(crate) fn close(self, threads: Threads) {
         self.shared.checkpoints.close();
         drop(self.jobs);
         let _ = threads.checkpointer.join();

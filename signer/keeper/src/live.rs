@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stele_core::crl::CrlView;
 use stele_core::record::Intent;
-use stele_core::types::B64;
 
 use crate::error::KeeperError;
 
 /// How far an intent has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Appended; the key was not called.
     Fresh,
     /// The key is being called.
@@ -27,22 +26,22 @@ pub enum Phase {
 
 /// An open intent.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub(crate) struct Live {
     /// The intent.
-    pub intent: Arc<Intent>,
+    pub(crate) intent: Arc<Intent>,
     /// The exact bytes to be signed.
-    pub tbs: Arc<Vec<u8>>,
+    pub(crate) tbs: Arc<Vec<u8>>,
     /// The CRL to be, where it is one.
-    pub crl: Option<Arc<CrlView>>,
+    pub(crate) crl: Option<Arc<CrlView>>,
     /// The connection that appended it.
-    pub connection: u64,
+    pub(crate) connection: u64,
     /// How far it has come.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
 }
 
 /// All open intents of this life.
 #[derive(Debug, Default)]
-pub struct LiveIntents(Mutex<HashMap<u64, Live>>);
+pub(crate) struct LiveIntents(Mutex<HashMap<u64, Live>>);
 
 impl LiveIntents {
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Live>> {
@@ -50,13 +49,13 @@ impl LiveIntents {
     }
 
     /// Adds one; it is durable.
-    pub fn add(&self, index: u64, live: Live) {
+    pub(crate) fn add(&self, index: u64, live: Live) {
         self.lock().insert(index, live);
     }
 
     /// A look at one.
     #[must_use]
-    pub fn get(&self, index: u64) -> Option<Live> {
+    pub(crate) fn get(&self, index: u64) -> Option<Live> {
         self.lock().get(&index).cloned()
     }
 
@@ -64,7 +63,7 @@ impl LiveIntents {
     ///
     /// # Errors
     /// When the intent is not of this life, has an outcome, or gave the right already.
-    pub fn call(&self, index: u64) -> Result<(), KeeperError> {
+    pub(crate) fn call(&self, index: u64) -> Result<(), KeeperError> {
         let mut lives = self.lock();
         let live = lives.get_mut(&index).ok_or_else(|| {
             KeeperError::refused(format!(
@@ -81,20 +80,20 @@ impl LiveIntents {
     }
 
     /// Notes how the call went.
-    pub fn called(&self, index: u64, phase: Phase) {
+    pub(crate) fn called(&self, index: u64, phase: Phase) {
         if let Some(live) = self.lock().get_mut(&index) {
             live.phase = phase;
         }
     }
 
     /// Closes one: its outcome is durable.
-    pub fn close(&self, index: u64) {
+    pub(crate) fn close(&self, index: u64) {
         self.lock().remove(&index);
     }
 
     /// The intents that a connection left open, none of them being signed at this moment.
     #[must_use]
-    pub fn of_connection(&self, connection: u64) -> Vec<u64> {
+    pub(crate) fn of_connection(&self, connection: u64) -> Vec<u64> {
         self.lock()
             .iter()
             .filter(|(_, l)| l.connection == connection && l.phase != Phase::Called)

@@ -99,7 +99,8 @@ fn harden() {
 }
 
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("STELE_LOG").unwrap_or_else(|_| "info".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("STELE_LOG").unwrap_or_else(|_| "info,cryptoki=off".into());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -16,7 +16,7 @@ const MAX: u64 = 1024;
 ///
 /// # Errors
 /// When the file cannot be read, is readable by others, or holds no PIN.
-pub fn read(path: &Path) -> Result<SecretString, KeeperError> {
+pub(crate) fn read(path: &Path) -> Result<SecretString, KeeperError> {
     let fail = |cause| KeeperError::file(path, cause);
     let file = std::fs::File::open(path).map_err(fail)?;
     let meta = file.metadata().map_err(fail)?;

@@ -6,7 +6,7 @@ use stele_core::record::{Body, Chunk, ChunkSource, Record};
 use stele_ledger::LedgerReader;
 
 /// The log as a source of chunk records.
-pub struct Chunks<'r>(pub &'r LedgerReader);
+pub(crate) struct Chunks<'r>(pub &'r LedgerReader);
 
 impl ChunkSource for Chunks<'_> {
     fn chunk(&self, index: u64) -> Option<Chunk> {
@@ -18,8 +18,7 @@ impl ChunkSource for Chunks<'_> {
 }
 
 /// Readers that threads borrow.
-#[derive(Debug)]
-pub struct Readers {
+pub(crate) struct Readers {
     idle: Mutex<Vec<LedgerReader>>,
     path: std::path::PathBuf,
 }
@@ -27,7 +26,7 @@ pub struct Readers {
 impl Readers {
     /// Readers of the log at `path`.
     #[must_use]
-    pub fn new(path: std::path::PathBuf) -> Self {
+    pub(crate) fn new(path: std::path::PathBuf) -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
             path,
@@ -38,7 +37,7 @@ impl Readers {
     ///
     /// # Errors
     /// What opening or `read` says.
-    pub fn with<T, E: From<stele_ledger::LedgerError>>(
+    pub(crate) fn with<T, E: From<stele_ledger::LedgerError>>(
         &self,
         read: impl FnOnce(&LedgerReader) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -29,7 +29,7 @@ const ACCEPT_POLL: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) -> Result<(), KeeperError> {
+pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) -> Result<(), KeeperError> {
     let listener = listen(&config.socket)?;
     let open = Arc::new(AtomicUsize::new(0));
     let numbers = AtomicU64::new(1);
@@ -229,7 +229,7 @@ fn hash_tile(keeper: &Keeper, tile: wire::Tile) -> Result<Vec<u8>, KeeperError> 
     let out_of_range = |_| KeeperError::refused("tile: level 0 to 63 and width 1 to 256");
     let level = u8::try_from(tile.level).map_err(out_of_range)?;
     let width = u16::try_from(tile.width).map_err(out_of_range)?;
-    let path = TilePath::new(TileKind::Hashes { level }, tile.number, width)?;
+    let path = TilePath::new(TileKind::Hashes(level), tile.number, width)?;
     keeper.readers.with(|r| r.tile(&path).map_err(KeeperError::from))
 }
 

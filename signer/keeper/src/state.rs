@@ -14,123 +14,123 @@ use stele_ledger::{Change, Ledger};
 use crate::error::KeeperError;
 
 /// Tables of the state.
-pub mod table {
+pub(crate) mod table {
     /// Single values: `last_time`, `bundle`, `authority_origin`.
-    pub const META: &str = "meta";
+    pub(crate) const META: &str = "meta";
     /// Key name to [`super::HeldKey`].
-    pub const KEY: &str = "key";
+    pub(crate) const KEY: &str = "key";
     /// Key name to [`super::CaFacts`].
-    pub const CA: &str = "ca";
+    pub(crate) const CA: &str = "ca";
     /// Index of an open intent to [`super::OpenIntent`].
-    pub const OPEN: &str = "open";
+    pub(crate) const OPEN: &str = "open";
     /// Freeze target to the index of its record.
-    pub const FROZEN: &str = "frozen";
+    pub(crate) const FROZEN: &str = "frozen";
     /// Key and serial to [`super::Gone`]: what the next CRL must list.
-    pub const GONE: &str = "gone";
+    pub(crate) const GONE: &str = "gone";
     /// Key name to the number of its newest CRL.
-    pub const CRL: &str = "crl";
+    pub(crate) const CRL: &str = "crl";
     /// Digest of a used signed text to the index of its use.
-    pub const USED: &str = "used";
+    pub(crate) const USED: &str = "used";
     /// Plan index and step to the index of its intent.
-    pub const STEP: &str = "step";
+    pub(crate) const STEP: &str = "step";
     /// Plan index to nothing: the plans that were accepted.
-    pub const PLAN: &str = "plan";
+    pub(crate) const PLAN: &str = "plan";
     /// Key and serial to [`super::SerialUse`].
-    pub const SERIAL: &str = "serial";
+    pub(crate) const SERIAL: &str = "serial";
 }
 
 /// A key pair that the token holds for this log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldKey {
+pub(crate) struct HeldKey {
     /// What it signs.
-    pub role: KeyRole,
+    pub(crate) role: KeyRole,
     /// Its algorithm.
-    pub algorithm: KeyAlgorithm,
+    pub(crate) algorithm: KeyAlgorithm,
     /// CKA_ID in hexadecimal.
-    pub cka_id: String,
+    pub(crate) cka_id: String,
     /// Its SPKI.
-    pub spki: B64,
+    pub(crate) spki: B64,
 }
 
 /// What matters of a CA certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CaFacts {
+pub(crate) struct CaFacts {
     /// Its subject, which must be the issuer of what its key signs.
-    pub subject_der: B64,
+    pub(crate) subject_der: B64,
     /// The end of its validity.
-    pub not_after: Time,
+    pub(crate) not_after: Time,
 }
 
 /// An intent without an outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenIntent {
+pub(crate) struct OpenIntent {
     /// The key that was to sign.
-    pub key: KeyName,
+    pub(crate) key: KeyName,
     /// The serial in it.
-    pub serial: Option<Serial>,
+    pub(crate) serial: Option<Serial>,
     /// The end of its validity.
-    pub not_after: Option<Time>,
+    pub(crate) not_after: Option<Time>,
 }
 
 /// A serial that the next CRL must list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gone {
+pub(crate) struct Gone {
     /// When it was revoked, or became unknown.
-    pub time: Time,
+    pub(crate) time: Time,
     /// CRLReason code.
-    pub reason: u8,
+    pub(crate) reason: u8,
     /// Until when it must be listed.
-    pub not_after: Time,
+    pub(crate) not_after: Time,
 }
 
 /// A serial that was put into an intent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SerialUse {
+pub(crate) struct SerialUse {
     /// The intent.
-    pub intent: u64,
+    pub(crate) intent: u64,
     /// What it is on.
-    pub purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// The end of its validity.
-    pub not_after: Time,
+    pub(crate) not_after: Time,
 }
 
 /// The newest bundle.
 #[derive(Debug)]
-pub struct Adopted {
+pub(crate) struct Adopted {
     /// Index of its record.
-    pub index: u64,
+    pub(crate) index: u64,
     /// The bundle.
-    pub bundle: Bundle,
+    pub(crate) bundle: Bundle,
 }
 
 /// The mirror.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     /// Record 0.
-    pub genesis: Genesis,
+    pub(crate) genesis: Genesis,
     /// The time of the newest record.
-    pub last_time: Time,
+    pub(crate) last_time: Time,
     /// The newest bundle.
-    pub bundle: Option<Arc<Adopted>>,
+    pub(crate) bundle: Option<Arc<Adopted>>,
     /// The origin that bundle texts name: that of the ceremony of the first one.
-    pub authority_origin: Option<Origin>,
+    pub(crate) authority_origin: Option<Origin>,
     /// The keys.
-    pub keys: BTreeMap<KeyName, HeldKey>,
+    pub(crate) keys: BTreeMap<KeyName, HeldKey>,
     /// The CA certificates.
-    pub cas: BTreeMap<KeyName, CaFacts>,
+    pub(crate) cas: BTreeMap<KeyName, CaFacts>,
     /// Intents without an outcome.
-    pub open: BTreeMap<u64, OpenIntent>,
+    pub(crate) open: BTreeMap<u64, OpenIntent>,
     /// What is frozen.
-    pub frozen: HashSet<FreezeTarget>,
+    pub(crate) frozen: HashSet<FreezeTarget>,
     /// What the next CRLs must list.
-    pub gone: BTreeMap<(KeyName, Serial), Gone>,
+    pub(crate) gone: BTreeMap<(KeyName, Serial), Gone>,
     /// Numbers of the newest CRLs.
-    pub crl_numbers: HashMap<KeyName, u64>,
+    pub(crate) crl_numbers: HashMap<KeyName, u64>,
 }
 
 /// Two parts of a state key; names have no NUL.
 #[must_use]
-pub fn pair(name: &str, rest: &[u8]) -> Vec<u8> {
+pub(crate) fn pair(name: &str, rest: &[u8]) -> Vec<u8> {
     [name.as_bytes(), &[0], rest].concat()
 }
 
@@ -146,7 +146,7 @@ fn decode<T: DeserializeOwned>(table: &str, value: &[u8]) -> Result<T, KeeperErr
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn put<T: Serialize>(table: &'static str, key: Vec<u8>, value: &T) -> Result<Change, KeeperError> {
+pub(crate) fn put<T: Serialize>(table: &'static str, key: Vec<u8>, value: &T) -> Result<Change, KeeperError> {
     let value = serde_json::to_vec(value).map_err(|e| KeeperError::Refused(e.to_string()))?;
     Ok(Change::Put { table, key, value })
 }
@@ -155,7 +155,11 @@ pub fn put<T: Serialize>(table: &'static str, key: Vec<u8>, value: &T) -> Result
 ///
 /// # Errors
 /// When the store fails or the value is damaged.
-pub fn get<T: DeserializeOwned>(ledger: &Ledger, table: &'static str, key: &[u8]) -> Result<Option<T>, KeeperError> {
+pub(crate) fn get<T: DeserializeOwned>(
+    ledger: &Ledger,
+    table: &'static str,
+    key: &[u8],
+) -> Result<Option<T>, KeeperError> {
     ledger.get_state(table, key)?.map(|v| decode(table, &v)).transpose()
 }
 
@@ -196,7 +200,7 @@ impl State {
     ///
     /// # Errors
     /// When the store fails or something in it is damaged.
-    pub fn load(ledger: &Ledger) -> Result<Self, KeeperError> {
+    pub(crate) fn load(ledger: &Ledger) -> Result<Self, KeeperError> {
         let reader = ledger.reader()?;
         let genesis = match Record::decode(&reader.entry(0)?)?.body {
             Body::Genesis(genesis) => genesis,
@@ -245,12 +249,12 @@ impl State {
 
     /// Digest of the newest bundle.
     #[must_use]
-    pub fn bundle_digest(&self) -> Option<Digest> {
+    pub(crate) fn bundle_digest(&self) -> Option<Digest> {
         self.bundle.as_ref().map(|a| a.bundle.digest())
     }
 
     /// What a CRL of `key` signed at `now` must list.
-    pub fn must_list<'s>(&'s self, key: &'s KeyName, now: Time) -> impl Iterator<Item = (&'s Serial, &'s Gone)> {
+    pub(crate) fn must_list<'s>(&'s self, key: &'s KeyName, now: Time) -> impl Iterator<Item = (&'s Serial, &'s Gone)> {
         self.gone
             .iter()
             .filter(move |((k, _), gone)| k == key && gone.not_after >= now)

@@ -22,67 +22,68 @@ const BATCH: usize = 256;
 
 /// A durable record.
 #[derive(Clone, Debug)]
-pub struct Written {
+pub(crate) struct Written {
     /// Where and when.
-    pub at: Appended,
+    pub(crate) at: Appended,
     /// Its exact bytes.
-    pub record: Vec<u8>,
+    pub(crate) record: Vec<u8>,
 }
 
 /// A job for the writer.
 #[derive(Debug)]
-pub enum Job {
+pub(crate) enum Job {
     /// Append this.
-    Append(Box<Examined>, SyncSender<Result<Written, KeeperError>>),
+    Append(Box<Examined>, Answer),
     /// Remember this checkpoint over a tree of this size.
     Remember(u64, String),
 }
 
 /// What the writer shares with the threads that ask.
-pub struct Shared {
+pub(crate) struct Shared {
     /// The mirror of the state.
-    pub state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
     /// Open intents of this life.
-    pub lives: LiveIntents,
+    pub(crate) lives: LiveIntents,
     /// The clock.
-    pub clock: Mutex<Clock>,
+    pub(crate) clock: Mutex<Clock>,
     /// The checkpoints.
-    pub checkpoints: Checkpoints,
+    pub(crate) checkpoints: Checkpoints,
     /// Why nothing is signed at the moment.
-    pub stopped: Mutex<Option<String>>,
+    pub(crate) stopped: Mutex<Option<String>>,
 }
 
 impl Shared {
     /// Why nothing is signed at the moment.
     #[must_use]
-    pub fn stopped(&self) -> Option<String> {
+    pub(crate) fn stopped(&self) -> Option<String> {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Stops signing, or resumes it.
-    pub fn set_stopped(&self, why: Option<String>) {
+    pub(crate) fn set_stopped(&self, why: Option<String>) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 }
 
 /// The writer.
-pub struct Writer {
+pub(crate) struct Writer {
     ledger: Ledger,
     shared: Arc<Shared>,
     jobs: Receiver<Job>,
 }
 
-type Waiting = (Box<Examined>, SyncSender<Result<Written, KeeperError>>);
+type Answer = SyncSender<Result<Written, KeeperError>>;
+type Waiting = (Box<Examined>, Answer);
 
 impl Writer {
     /// A writer of `ledger` for the jobs that come.
     #[must_use]
-    pub const fn new(ledger: Ledger, shared: Arc<Shared>, jobs: Receiver<Job>) -> Self {
+    pub(crate) const fn new(ledger: Ledger, shared: Arc<Shared>, jobs: Receiver<Job>) -> Self {
         Self { ledger, shared, jobs }
     }
 
     /// Works until no sender is left.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         while let Ok(first) = self.jobs.recv() {
             let mut waiting = Vec::new();
             self.take(first, &mut waiting);
@@ -110,7 +111,8 @@ impl Writer {
     }
 
     fn append(&mut self, waiting: Vec<Waiting>) {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.shared.clone();
+        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::default();
         for (examined, reply) in waiting {
             match self.judge(&mut state, &examined, self.ledger.size() + batch.records.len() as u64) {
@@ -243,17 +245,11 @@ impl Writer {
 struct Batch {
     records: Vec<Vec<u8>>,
     changes: Vec<Change>,
-    waiting: Vec<(Box<Examined>, SyncSender<Result<Written, KeeperError>>, Written)>,
+    waiting: Vec<(Box<Examined>, Answer, Written)>,
 }
 
 impl Batch {
-    fn add(
-        &mut self,
-        examined: Box<Examined>,
-        reply: SyncSender<Result<Written, KeeperError>>,
-        written: Written,
-        changes: Vec<Change>,
-    ) {
+    fn add(&mut self, examined: Box<Examined>, reply: Answer, written: Written, changes: Vec<Change>) {
         self.records.push(written.record.clone());
         self.changes.extend(changes);
         self.waiting.push((examined, reply, written));

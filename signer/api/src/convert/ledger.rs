@@ -2,7 +2,7 @@
 
 use stele_core::Refusal;
 use stele_core::names::{San, Subject};
-use stele_core::types::{CallerName, Digest, KeyName, OperatorName, Origin, ProfileName, RequestId, Serial, Time};
+use stele_core::types::{CallerSan, Digest, KeyName, OperatorName, Origin, ProfileName, RequestId, Serial, Time};
 
 use super::fields::{Fields, Page, excerpt};
 use super::limits;
@@ -55,7 +55,7 @@ pub struct FindQuery {
     /// One of a certificate's subject alternative names.
     pub san: Option<San>,
     /// The caller.
-    pub caller: Option<CallerName>,
+    pub caller: Option<CallerSan>,
     /// The caller's request id.
     pub request_id: Option<RequestId>,
     /// The profile.

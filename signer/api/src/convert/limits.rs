@@ -1,21 +1,21 @@
 //! Sizes beyond which a field is refused before anything looks inside it; the contract's comments state the same.
 
 /// A CSR in DER, octets.
-pub(super) const PKCS10_DER: usize = 16 * 1024;
+pub(super) const PKCS10_DER: usize = 10 * 1024;
 /// A CSR in PEM, octets.
-pub(super) const PKCS10_PEM: usize = 32 * 1024;
+pub(super) const PKCS10_PEM: usize = 16 * 1024;
 /// A SubjectPublicKeyInfo, octets.
 pub(super) const SPKI: usize = 1024;
 /// A proof of possession, octets.
-pub(super) const PROOF: usize = 1024;
+pub(super) const PROOF: usize = 512;
 /// A pod's UID, octets.
-pub(super) const UID: usize = 128;
+pub(super) const UID: usize = 64;
 /// Attributes in a subject.
 pub(super) const ATTRIBUTES: usize = 32;
 /// The value of an attribute, octets.
 pub(super) const ATTRIBUTE_VALUE: usize = 256;
 /// Subject alternative names.
-pub(super) const SANS: usize = 256;
+pub(super) const SANS: usize = 100;
 /// A DNS name, characters.
 pub(super) const DNS: usize = 253;
 /// A URI, characters.

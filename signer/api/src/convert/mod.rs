@@ -26,6 +26,8 @@ pub use requests::{
 };
 pub use signing::{sign_request, sign_request_to_wire};
 pub use stop::{
-    Freeze, FreezeTarget, Revocation, RevocationReason, bundle_number, crl_issuer, freeze, issuer_name, issuers_page,
-    revocation, signed_file,
+    Freeze, Revocation, bundle_number, crl_issuer, freeze, issuer_name, issuers_page, revocation, signed_file,
 };
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use stele_core::Refusal;
 use stele_core::request::RequestState;
-use stele_core::types::{CallerName, ProfileName, RequestId, SignedText};
+use stele_core::types::{CallerSan, ProfileName, RequestId, SignedText};
 
 use super::fields::{Fields, Page};
 use super::limits;
@@ -12,7 +12,7 @@ use crate::v1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     /// The caller that made it; `None` for the one that asks.
-    pub caller: Option<CallerName>,
+    pub caller: Option<CallerSan>,
     /// Its id.
     pub id: RequestId,
     /// Number of the attempt, from 1; `None` for the newest.
@@ -23,7 +23,7 @@ pub struct RequestKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestFilter {
     /// Made by this caller.
-    pub caller: Option<CallerName>,
+    pub caller: Option<CallerSan>,
     /// In one of these states; empty for any.
     pub states: Vec<RequestState>,
     /// Under this profile.

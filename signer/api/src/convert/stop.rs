@@ -1,13 +1,13 @@
 //! Revoking and freezing; signed files, bundles, issuers and CRLs.
 
 use stele_core::Refusal;
-use stele_core::types::{CallerName, KeyName, ProfileName, Serial, SignedText};
+use stele_core::crl::Reason;
+use stele_core::record::FreezeTarget;
+use stele_core::types::{KeyName, Serial, SignedText};
 
 use super::fields::{Fields, Page};
 use super::limits;
 use crate::v1;
-
-pub use crate::v1::RevocationReason;
 
 /// A certificate to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,23 +16,12 @@ pub struct Revocation {
     pub serial: Serial,
     /// The CA that issued it; `None` where the serial alone tells.
     pub issuer: Option<KeyName>,
-    /// Why; never `Unspecified`.
-    pub reason: RevocationReason,
+    /// Why.
+    pub reason: Reason,
     /// More about it; may be empty.
     pub comment: String,
     /// Operators' texts, needed for a CA's certificate.
     pub approvals: Vec<SignedText>,
-}
-
-/// What to freeze.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FreezeTarget {
-    /// An issuing CA.
-    Issuer(KeyName),
-    /// A profile.
-    Profile(ProfileName),
-    /// A caller.
-    Caller(CallerName),
 }
 
 /// A freeze.
@@ -59,9 +48,7 @@ pub fn revocation(wire: v1::RevokeRequest) -> Result<Revocation, Refusal> {
     let mut fields = Fields::default();
     let serial = fields.serial("serial", &serial);
     let issuer = fields.parsed_if("issuer", issuer.as_deref());
-    let known = RevocationReason::try_from(reason)
-        .ok()
-        .filter(|known| *known != RevocationReason::Unspecified);
+    let known = v1::RevocationReason::try_from(reason).ok().and_then(core_reason);
     if known.is_none() {
         fields.unknown("reason", reason, "a revocation reason of this contract");
     }
@@ -76,6 +63,20 @@ pub fn revocation(wire: v1::RevokeRequest) -> Result<Revocation, Refusal> {
             approvals,
         })
     })())
+}
+
+/// The reason as a CRL names it. On the wire 0 stands for a reason that was forgotten, never for none.
+const fn core_reason(wire: v1::RevocationReason) -> Option<Reason> {
+    Some(match wire {
+        v1::RevocationReason::Unspecified => return None,
+        v1::RevocationReason::KeyCompromise => Reason::KeyCompromise,
+        v1::RevocationReason::CaCompromise => Reason::CaCompromise,
+        v1::RevocationReason::AffiliationChanged => Reason::AffiliationChanged,
+        v1::RevocationReason::Superseded => Reason::Superseded,
+        v1::RevocationReason::CessationOfOperation => Reason::CessationOfOperation,
+        v1::RevocationReason::PrivilegeWithdrawn => Reason::PrivilegeWithdrawn,
+        v1::RevocationReason::Other => Reason::Unspecified,
+    })
 }
 
 /// A freeze.

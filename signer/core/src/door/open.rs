@@ -72,21 +72,20 @@ impl Entry<'_> {
 
 /// The lifetime asked for, in seconds: stated, or from now to the wanted end.
 fn lifetime(wanted: &crate::request::Wanted, now: Time) -> Result<Option<u64>, Refusal> {
-    match (wanted.validity_secs, wanted.not_before, wanted.not_after) {
-        (secs, None, None) => Ok(secs),
-        (None, from, Some(until)) => {
-            let from = from.unwrap_or(now);
-            let secs = until.secs().checked_sub(from.secs()).filter(|s| *s > 0);
-            secs.map(Some).ok_or_else(|| {
-                Error::malformed("wanted.not_after", until.to_string(), format!("a time after {from}")).into()
-            })
+    if let Some(from) = wanted.not_before {
+        let permitted = "no such field: validity begins now, less the profile's backdate";
+        return Err(Error::malformed("wanted.not_before", from.to_string(), permitted).into());
+    }
+    match (wanted.validity_secs, wanted.not_after) {
+        (secs, None) => Ok(secs),
+        (None, Some(until)) => {
+            let secs = until.secs().checked_sub(now.secs()).filter(|s| *s > 0);
+            let late = || Error::malformed("wanted.not_after", until.to_string(), format!("a time after {now}"));
+            Ok(Some(secs.ok_or_else(late)?))
         }
-        _ => Err(Error::malformed(
-            "wanted",
-            "validity_secs beside not_before or not_after",
-            "a lifetime, or an end",
-        )
-        .into()),
+        (Some(_), Some(_)) => {
+            Err(Error::malformed("wanted", "validity_secs beside not_after", "a lifetime, or an end").into())
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Proposal {
     pub sans: Vec<San>,
     /// Whether subject and names came from the CSR rather than from the request itself.
     pub names_from_csr: bool,
-    /// What the CSR has and the fields above cannot hold, e.g. names of other forms.
+    /// Names of the CSR that the fields above cannot hold, e.g. of other forms.
     pub unrepresentable: Vec<Violation>,
     /// Usages, if any were asked for.
     pub usages: Option<Vec<Usage>>,
@@ -134,7 +134,9 @@ pub fn decide(proposal: &Proposal, profile: &Profile, inputs: &Inputs<'_>) -> Re
     let (subject, sans) = if ignored {
         (Subject::default(), Vec::new())
     } else {
-        v.extend(proposal.unrepresentable.iter().cloned());
+        if proposal.names_from_csr {
+            v.extend(proposal.unrepresentable.iter().cloned());
+        }
         (proposal.subject.clone(), proposal.sans.clone())
     };
     let subject = names::subject(&subject, profile, &proposal.context, v);

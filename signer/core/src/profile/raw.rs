@@ -72,6 +72,7 @@ pub(super) struct RawAttribute {
     pub(super) fixed: Option<Vec<String>>,
     pub(super) request: Option<Vec<Template>>,
     pub(super) context: Option<Template>,
+    pub(super) fits: Option<Vec<Template>>,
     pub(super) required: Option<bool>,
     pub(super) max: Option<usize>,
 }

@@ -17,7 +17,7 @@ pub enum Kind {
     /// End-entity certificates.
     Leaf,
     /// Certificates of CAs below the issuer.
-    Intermediate(CaRules),
+    Intermediate(Box<CaRules>),
     /// Client certificates of Stele's own callers; only the access CA issues them.
     Caller,
     /// Stele's own server certificate; only the access CA issues it.
@@ -86,7 +86,12 @@ pub enum AttributeRule {
         max: usize,
     },
     /// Always this one value, filled from the vouched context; a request may repeat it.
-    Context(Template),
+    Context {
+        /// The value.
+        template: Template,
+        /// Where this is not empty, the value must fit one of these besides.
+        fits: Vec<Template>,
+    },
 }
 
 /// How many names there may be.

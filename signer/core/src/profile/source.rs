@@ -14,17 +14,7 @@ pub(crate) struct Source<'a> {
 impl Source<'_> {
     /// Reads the file as strict TOML.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        toml::from_str(self.text).map_err(|e| {
-            let at = e.span().map_or(0, |span| span.start);
-            let before = self.text.get(..at).unwrap_or_default();
-            let number = before.matches('\n').count() + 1;
-            let line = self.text.lines().nth(number - 1).unwrap_or_default().trim();
-            Error::malformed(
-                format!("{}:{number}", self.file),
-                format!("`{}`", line.escape_debug()),
-                e.message().to_owned(),
-            )
-        })
+        crate::strict_toml::parse(self.file, self.text)
     }
 
     /// An error at a key, written as a dotted path, with array tables counted from 0: `key[1].ceiling.kinds`.
@@ -105,25 +95,6 @@ mod tests {
                 .error("validity.min", "a", "b")
                 .to_string()
                 .starts_with("f.toml:3: validity.min: found a")
-        );
-    }
-
-    #[test]
-    fn toml_errors_name_line_and_what_is_permitted() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Strict {
-            #[serde(rename = "name")]
-            _name: String,
-        }
-        let source = Source {
-            file: "f.toml",
-            text: "name = \"x\"\nnmae = 2\n",
-        };
-        let error = source.parse::<Strict>().unwrap_err().to_string();
-        assert!(
-            error.contains("f.toml:2") && error.contains("nmae") && error.contains("expected"),
-            "{error}"
         );
     }
 }

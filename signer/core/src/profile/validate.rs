@@ -185,7 +185,8 @@ fn check_simple(c: &mut Checker<'_>, raw: &RawProfile) {
 fn check_fields(c: &mut Checker<'_>, raw: &RawProfile) {
     let mut uses: Vec<(String, ContextField)> = Vec::new();
     for (attribute, rule) in &raw.subject {
-        let templates = rule.request.iter().flatten().chain(&rule.context);
+        let patterns = rule.request.iter().chain(&rule.fits).flatten();
+        let templates = patterns.chain(&rule.context);
         uses.extend(
             templates
                 .flat_map(Template::fields)
@@ -322,10 +323,10 @@ fn kind(c: &mut Checker<'_>, raw: &RawProfile, usages: &UsageRule) -> Kind {
                 "ASCII domains without a leading dot",
             );
         }
-        return Kind::Intermediate(CaRules {
+        return Kind::Intermediate(Box::new(CaRules {
             path_length: basic.path_length,
             name_constraints,
-        });
+        }));
     }
     c.require(
         raw.basic_constraints.is_none(),
@@ -403,8 +404,9 @@ fn check_approval(c: &mut Checker<'_>, raw: &RawProfile) {
 fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttribute) -> Option<AttributeRule> {
     let path = format!("subject.{}", attribute.name());
     let only_request = raw.required.is_none() && raw.max.is_none();
+    let no_fits = raw.fits.is_none();
     match (&raw.fixed, &raw.request, &raw.context) {
-        (Some(values), None, None) if only_request => {
+        (Some(values), None, None) if only_request && no_fits => {
             let ok = |v: &String| {
                 !v.is_empty() && v.chars().count() <= attribute.upper_bound() && !v.chars().any(char::is_control)
             };
@@ -416,7 +418,7 @@ fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttrib
             );
             Some(AttributeRule::Fixed(values.clone()))
         }
-        (None, Some(patterns), None) => {
+        (None, Some(patterns), None) if no_fits => {
             let max = raw.max.unwrap_or(1);
             c.require(
                 !patterns.is_empty() && max > 0,
@@ -437,13 +439,16 @@ fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttrib
                 format!("`{template}`"),
                 "a template without stars",
             );
-            Some(AttributeRule::Context(template.clone()))
+            Some(AttributeRule::Context {
+                template: template.clone(),
+                fits: raw.fits.clone().unwrap_or_default(),
+            })
         }
         _ => {
             c.fault(
                 &path,
                 "not exactly one source",
-                "one of `fixed`, `request`, `context`; `required` and `max` beside `request` only",
+                "one of `fixed`, `request`, `context`; `required` and `max` beside `request` only, `fits` beside `context` only",
             );
             None
         }

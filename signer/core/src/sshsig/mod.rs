@@ -8,7 +8,6 @@ mod wire;
 use base64ct::{Base64, Encoding};
 use der::Encode;
 use der::asn1::UintRef;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 
 pub use key::SshPublicKey;
@@ -27,15 +26,7 @@ const MAX_ARMOR_LINE: usize = 76;
 /// PROTOCOL.u2f: the flag that the person touched the token.
 const USER_PRESENT: u8 = 0x01;
 
-/// A text and an SSH signature over exactly its bytes; they travel together.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignedText {
-    /// What was signed.
-    pub text: String,
-    /// The armored signature, from `-----BEGIN SSH SIGNATURE-----` on.
-    pub signature: String,
-}
+pub use crate::types::SignedText;
 
 /// Verifies the signature and answers with the key that made it. Whose key that is, and what it may sign, is for the
 /// caller to decide: a valid signature by a stranger verifies too.

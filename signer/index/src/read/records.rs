@@ -63,8 +63,8 @@ fn conditions(filter: &Filter) -> Vec<Condition> {
         value.map(|value| (condition, Box::new(value.to_string()) as _))
     }
     // Times never go back in a log, so a range of times is a range of indexes.
-    let from = " AND r.idx >= coalesce((SELECT min(idx) FROM record WHERE time >= ?), 9223372036854775807)";
-    let until = " AND r.idx < coalesce((SELECT min(idx) FROM record WHERE time >= ?), 9223372036854775807)";
+    let from = " AND r.idx >= coalesce((SELECT idx FROM record WHERE time >= ? ORDER BY time, idx LIMIT 1), 9223372036854775807)";
+    let until = " AND r.idx < coalesce((SELECT idx FROM record WHERE time >= ? ORDER BY time, idx LIMIT 1), 9223372036854775807)";
     [
         text(" AND n.text = ?", filter.name.as_ref()),
         text(" AND r.kind = ?", filter.kind.as_ref()),

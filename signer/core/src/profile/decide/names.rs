@@ -54,15 +54,21 @@ fn attribute(
     };
     match rule {
         AttributeRule::Fixed(values) => exactly(values.clone(), v),
-        AttributeRule::Context(template) => match template.fill(context) {
-            Ok(value) => exactly(vec![value], v),
+        AttributeRule::Context { template, fits } => match template.fill(context) {
+            Ok(value) => {
+                if !fits.is_empty() && !fits.iter().any(|f| f.matches(&value, context)) {
+                    v.push(Violation::new(
+                        field,
+                        "context-does-not-fit",
+                        quoted(&value),
+                        join(fits),
+                    ));
+                }
+                exactly(vec![value], v)
+            }
             Err(why) => {
-                v.push(Violation::new(
-                    field,
-                    "context-missing",
-                    why.to_string(),
-                    format!("what `{template}` needs"),
-                ));
+                let permitted = format!("what `{template}` needs");
+                v.push(Violation::new(field, "context-missing", why.to_string(), permitted));
                 Vec::new()
             }
         },

@@ -1,0 +1,378 @@
+//! The verifier of a whole log, for the auditor and for the ceremony: what the log promises, checked again from its
+//! entries, its checkpoint and one verifier key, trusting nobody who wrote it.
+//!
+//! Entries come in order, one at a time; nothing is kept of them but what later ones depend on, some fifty bytes for
+//! each certificate. The work is in two parts: [`examine`] is pure and looks at one record, so a caller runs it on all
+//! cores; [`Verifier::admit`] judges the record by those before it, in order, and hands back the signatures to verify,
+//! which again can be run anywhere. [`Verifier::entry`] does all three.
+//!
+//! A record that cannot be read is a finding with its position, and verification goes on.
+
+mod ceremony;
+mod chunks;
+mod examine;
+mod intent;
+mod keys;
+mod outcome;
+mod policy;
+mod proof;
+mod proposal;
+mod report;
+mod serials;
+mod stops;
+mod texts;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+pub use examine::{Examined, SignatureCheck, examine};
+pub use proof::{ProofReport, check_proof};
+pub use report::{Finding, Imported, OtherLog, Report, Severity};
+
+use crate::checkpoint::{Checkpoint, Note, NoteVerifier};
+use crate::error::Error;
+use crate::merkle::{Frontier, Hash};
+use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef};
+use crate::types::{Digest, Time};
+use chunks::Chunks;
+use examine::Read;
+use intent::OpenIntent;
+use keys::Keys;
+use policy::Bundles;
+use proposal::{OpenPlan, OpenProposal};
+use report::Tally;
+use serials::{Attempts, Serials};
+
+/// What the auditor brings along.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The digest that the first bundle must have, from the ceremony's minutes.
+    pub bundle_digest: Option<Digest>,
+    /// Checkpoints of this log that were seen elsewhere, before, or in the other ledger, their notes verified: the log
+    /// must have exactly these roots at these sizes.
+    pub anchors: Vec<Checkpoint>,
+}
+
+/// Verifies one log from its first entry on.
+pub struct Verifier {
+    vkey: NoteVerifier,
+    bundle_digest: Option<Digest>,
+    anchors: Vec<Checkpoint>,
+    tally: Tally,
+    frontier: Frontier,
+    last_time: Option<Time>,
+    purpose: Option<LogPurpose>,
+    /// Whether the log continues another one, whose serials and CRL numbers are not here.
+    continues: bool,
+    chunks: Chunks,
+    keys: Keys,
+    serials: Serials,
+    attempts: Attempts,
+    open: BTreeMap<u64, OpenIntent>,
+    /// Requests of the intents that ended without a certificate in hand.
+    unfulfilled: BTreeMap<u64, RequestRef>,
+    bundles: Bundles,
+    plans: BTreeMap<u64, OpenPlan>,
+    proposals: BTreeMap<u64, OpenProposal>,
+    frozen: HashSet<FreezeTarget>,
+    /// Digests of the root certificates that the log recorded on their own.
+    roots: BTreeSet<Digest>,
+    imported: Vec<Imported>,
+    other_logs: Vec<OtherLog>,
+    unchecked: BTreeSet<&'static str>,
+}
+
+impl Verifier {
+    /// A verifier for the log whose checkpoints `vkey` signs.
+    #[must_use]
+    pub fn new(vkey: NoteVerifier, options: Options) -> Self {
+        let mut anchors = options.anchors;
+        anchors.sort_by_key(|a| a.size);
+        Self {
+            vkey,
+            bundle_digest: options.bundle_digest,
+            anchors,
+            tally: Tally::default(),
+            frontier: Frontier::new(),
+            last_time: None,
+            purpose: None,
+            continues: false,
+            chunks: Chunks::default(),
+            keys: Keys::default(),
+            serials: Serials::default(),
+            attempts: Attempts::default(),
+            open: BTreeMap::new(),
+            unfulfilled: BTreeMap::new(),
+            bundles: Bundles::default(),
+            plans: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            frozen: HashSet::new(),
+            roots: BTreeSet::new(),
+            imported: Vec::new(),
+            other_logs: Vec::new(),
+            unchecked: BTreeSet::new(),
+        }
+    }
+
+    fn origin(&self) -> &str {
+        self.vkey.name()
+    }
+
+    /// How many entries there were so far: the index of the next.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// Examines, admits and verifies the next entry on this thread; `tile` as in [`examine`].
+    pub fn entry(&mut self, raw: &[u8], tile: Option<Hash>) {
+        let examined = examine(self.size(), raw, tile);
+        let finding = self.admit(examined).and_then(|check| check.run());
+        self.found(finding);
+    }
+
+    /// Judges the next entry. Answers with a signature to verify, where the entry brought one.
+    ///
+    /// Entries are admitted in order, each once; one that was examined as another's is a finding.
+    #[must_use]
+    pub fn admit(&mut self, examined: Examined) -> Option<SignatureCheck> {
+        let index = self.size();
+        self.tally.count("records");
+        if examined.index != index {
+            let found = format!("entry {}", examined.index);
+            self.tally
+                .add(Finding::at(index, "order of entries", found, format!("entry {index}")));
+        }
+        for finding in examined.findings {
+            self.tally.add(finding);
+        }
+        self.frontier.push(examined.leaf);
+        self.compare_anchors();
+        match examined.read {
+            Some(read) => self.judge(index, *read),
+            None => {
+                self.require_genesis(index, false);
+                None
+            }
+        }
+    }
+
+    /// Takes what a [`SignatureCheck`] found.
+    pub fn found(&mut self, finding: impl IntoIterator<Item = Finding>) {
+        for one in finding {
+            self.tally.add(one);
+        }
+    }
+
+    fn compare_anchors(&mut self) {
+        let size = self.frontier.size();
+        for anchor in self.anchors.iter().filter(|a| a.size == size) {
+            self.tally.count("known checkpoints");
+            let root = self.frontier.root();
+            if anchor.root != root || anchor.origin.as_str() != self.vkey.name() {
+                let found = format!("root {root} at size {size}");
+                let expected = format!("{} of `{}`, as seen elsewhere", anchor.root, anchor.origin);
+                self.tally
+                    .add(Finding::at(size - 1, "known checkpoint", found, expected));
+            }
+        }
+    }
+
+    fn judge(&mut self, index: u64, read: Read) -> Option<SignatureCheck> {
+        let Read {
+            time,
+            body,
+            tbs,
+            signed,
+            texts,
+        } = read;
+        let at = (index, time);
+        self.judge_time(index, time);
+        self.require_genesis(index, matches!(body, Body::Genesis(_)));
+        self.judge_purpose(index, &body);
+        match body {
+            Body::Genesis(genesis) => self.genesis(index, &genesis),
+            Body::Chunk(chunk) => self.chunks.add(index, chunk, &mut self.tally),
+            Body::KeyGenerated(key) => self.key_generated(index, &key),
+            Body::BundleAdopted(body) => self.bundle(at, &body, texts),
+            Body::SignerRequest(request) => self.signer_request(index, &request),
+            Body::Plan(plan) => self.plan(at, &plan, texts),
+            Body::CeremonyImported(import) => self.ceremony_imported(index, &import),
+            Body::CaCertificate(certificate) => self.ca_certificate(index, &certificate),
+            Body::Proposal(proposal) => self.proposal(index, *proposal, tbs),
+            Body::Decision(decision) => self.decision(at, &decision, texts),
+            Body::Withdrawal(withdrawal) => self.withdrawal(index, &withdrawal),
+            Body::Intent(intent) => self.intent(at, *intent, tbs, texts),
+            Body::Issued(issued) => return self.issued(index, &issued, signed),
+            Body::Failed(failed) => self.failed(index, &failed),
+            Body::Unknown(unknown) => self.unknown(at, &unknown),
+            Body::Revocation(revocation) => self.revocation(at, &revocation, texts),
+            Body::Freeze(freeze) => self.freeze(freeze),
+            Body::Unfreeze(unfreeze) => self.unfreeze(at, &unfreeze, texts),
+            Body::Recovery(recovery) => self.recovery(at, &recovery, texts),
+            // What happened, without a bearing on what may be signed.
+            Body::Started(_)
+            | Body::Stopped(_)
+            | Body::TokenLogin(_)
+            | Body::ClockStep(_)
+            | Body::CeremonyNote(_)
+            | Body::CeremonyClosed(_)
+            | Body::Refusal(_)
+            | Body::AccessRefused(_) => {}
+        }
+        None
+    }
+
+    fn judge_time(&mut self, index: u64, time: Time) {
+        self.tally.count("time");
+        if let Some(last) = self.last_time.filter(|last| time < *last) {
+            let expected = format!("{last} or later");
+            self.tally.add(Finding::at(index, "time", time.to_string(), expected));
+        }
+        // The latest, so that one step back is one finding.
+        self.last_time = self.last_time.max(Some(time));
+    }
+
+    fn require_genesis(&mut self, index: u64, is_genesis: bool) {
+        if is_genesis != (index == 0) {
+            let found = if is_genesis {
+                "a second genesis"
+            } else {
+                "something else"
+            };
+            self.tally.add(Finding::at(
+                index,
+                "genesis",
+                found,
+                "genesis as record 0 and nowhere else",
+            ));
+        }
+    }
+
+    fn judge_purpose(&mut self, index: u64, body: &Body) {
+        let belongs = match body {
+            Body::SignerRequest(_) | Body::Plan(_) | Body::CeremonyNote(_) | Body::CeremonyClosed(_) => {
+                LogPurpose::Ceremony
+            }
+            Body::CeremonyImported(_) | Body::CaCertificate(_) => LogPurpose::Signer,
+            _ => return,
+        };
+        if self.purpose.is_some_and(|purpose| purpose != belongs) {
+            let expected = format!("it in a log for {belongs:?} only");
+            self.tally
+                .add(Finding::at(index, "kind", format!("`{}`", body.kind()), expected));
+        }
+    }
+
+    fn genesis(&mut self, index: u64, genesis: &Genesis) {
+        self.tally
+            .same(index, "verifier key", &genesis.vkey, &self.vkey.to_string());
+        self.tally
+            .same(index, "origin", &genesis.origin.as_str(), &self.vkey.name());
+        if index == 0 {
+            self.purpose = Some(genesis.purpose);
+            self.continues = genesis.predecessor.is_some();
+        }
+    }
+
+    /// Ends the verification with the log's checkpoint, a signed note.
+    #[must_use]
+    pub fn finish(mut self, checkpoint_note: &str) -> Report {
+        if let Err(error) = self.judge_checkpoint(checkpoint_note) {
+            let Finding {
+                what, found, expected, ..
+            } = Finding::from_error(0, "checkpoint", error);
+            self.tally.add(Finding::of_log(&what, found, expected));
+        }
+        let open_intents: Vec<u64> = self.open.keys().copied().collect();
+        for (index, open) in std::mem::take(&mut self.open) {
+            let expected = "an outcome; until it is known the signature counts as made";
+            self.tally
+                .add(Finding::at(index, "intent", "no outcome", expected).note());
+            self.found(open.faults);
+        }
+        self.found(self.chunks.left_over());
+        let not_checked = self.not_checked();
+        let (checks, findings, findings_left_out) = self.tally.into_parts();
+        Report {
+            origin: self.vkey.name().to_owned(),
+            size: self.frontier.size(),
+            root: self.frontier.root(),
+            checks,
+            findings,
+            findings_left_out,
+            first_bundle: self.bundles.first,
+            imported: self.imported,
+            other_logs: self.other_logs,
+            open_intents,
+            not_checked,
+        }
+    }
+
+    fn judge_checkpoint(&mut self, note: &str) -> Result<(), Error> {
+        self.tally.count("checkpoint");
+        let mut verifiers = vec![self.vkey.clone()];
+        verifiers.extend(self.bundles.witnesses());
+        let (checkpoint, _) = crate::checkpoint::open(note, &verifiers)?;
+        for line in note.parse::<Note>()?.signatures() {
+            self.tally.count("signature lines");
+            if !verifiers
+                .iter()
+                .any(|v| v.name() == line.name() && v.key_id() == line.key_id())
+            {
+                let found = format!("a line by `{}` with key id {:08x}", line.name(), line.key_id());
+                self.tally
+                    .add(Finding::of_log("checkpoint", found, "lines of keys that the log names"));
+            }
+        }
+        if checkpoint.origin.as_str() != self.origin() {
+            return Err(Error::malformed(
+                "checkpoint origin",
+                checkpoint.origin.to_string(),
+                self.origin(),
+            ));
+        }
+        self.compare_tree(&checkpoint);
+        Ok(())
+    }
+
+    fn compare_tree(&mut self, checkpoint: &Checkpoint) {
+        let size = self.frontier.size();
+        for anchor in self.anchors.iter().filter(|a| a.size > size) {
+            let found = format!("{size} entries");
+            let expected = format!("at least the {} of a checkpoint seen elsewhere", anchor.size);
+            self.tally.add(Finding::of_log("known checkpoint", found, expected));
+        }
+        if checkpoint.size != size {
+            let found = format!("{size} entries");
+            let expected = format!("{}, as the checkpoint says", checkpoint.size);
+            self.tally
+                .add(Finding::at(checkpoint.size.min(size), "tree size", found, expected));
+        } else if checkpoint.root != self.frontier.root() {
+            let found = format!("root {} over the entries", self.frontier.root());
+            let expected = format!("{}, as the checkpoint says", checkpoint.root);
+            self.tally.add(Finding::of_log("root", found, expected));
+        }
+    }
+
+    fn not_checked(&self) -> Vec<String> {
+        let mut out = vec![
+            "a signature made outside the ledger: a key that is used without a record leaves no trace here".to_owned(),
+            "that times are true: they are the keeper's clock, which only must not go back".to_owned(),
+            "that keys are in the token: records say how they were generated, the token alone can prove it".to_owned(),
+        ];
+        if !self.imported.is_empty() {
+            let count = self.imported.len();
+            out.push(format!(
+                "{count} imported CA certificates: they were issued in the ceremony's log, which proves them when it is given too"
+            ));
+        }
+        if self.bundles.is_unreadable() {
+            out.push("profile hashes, quorums and ceilings: the bundle in force could not be read".to_owned());
+        }
+        if self.continues {
+            out.push("serials and CRL numbers of the log before this one, until that log is given too".to_owned());
+        }
+        out.extend(self.unchecked.iter().map(|&what| what.to_owned()));
+        out
+    }
+}
