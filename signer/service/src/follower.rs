@@ -1,0 +1,75 @@
+//! The index follows the log in order, whoever wrote the record.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use stele_core::record::{Body, Record};
+use stele_index::Index;
+
+use crate::error::SignerError;
+use crate::signer::Signer;
+use crate::snapshot::{self, Snapshot};
+
+/// Entries in one page; the keeper sends no more.
+const PAGE: u32 = 256;
+
+impl Signer {
+    /// Waits until the index holds the record at `index`. Whoever gets the turn reads for all who wait.
+    ///
+    /// # Errors
+    /// When the keeper or the index fails.
+    pub(crate) fn follow_through(&self, index: u64) -> Result<(), SignerError> {
+        let mut turn = self.turn();
+        while turn.next() <= index && self.page(&mut turn)? {}
+        Ok(())
+    }
+
+    /// Reads everything that the log has.
+    ///
+    /// # Errors
+    /// When the keeper or the index fails.
+    pub(crate) fn follow(&self) -> Result<(), SignerError> {
+        let mut turn = self.turn();
+        while self.page(&mut turn)? {}
+        Ok(())
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads one page; `false` when there was nothing more.
+    fn page(&self, index: &mut Index) -> Result<bool, SignerError> {
+        let entries = self.keeper.entries(index.next(), PAGE)?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let records = entries
+            .into_iter()
+            .map(|bytes| Ok((Record::decode(&bytes)?, bytes)))
+            .collect::<Result<Vec<_>, SignerError>>()?;
+        index.apply(&records)?;
+        if records.iter().any(|(record, _)| snapshot::changes(&record.body)) {
+            self.refresh()?;
+        }
+        if records.iter().any(|(record, _)| calls_for_crl(&record.body)) {
+            self.crls_due.notify_one();
+        }
+        self.indexed.send_replace(index.next());
+        Ok(true)
+    }
+
+    /// Reads the snapshot again.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or what it holds does not read; then the old one stays.
+    pub(crate) fn refresh(&self) -> Result<(), SignerError> {
+        let fresh = Snapshot::read(&self.reader, &self.held)?;
+        self.snapshot.store(Arc::new(fresh));
+        Ok(())
+    }
+}
+
+/// What must stand in a CRL soon, or makes a first one possible.
+const fn calls_for_crl(body: &Body) -> bool {
+    matches!(body, Body::Revocation(_) | Body::Unknown(_) | Body::CaCertificate(_))
+}

@@ -1,0 +1,339 @@
+//! From a request to a certificate: look-up, judgement, and the passage through the door.
+
+use stele_api::convert::{Issued, SignAnswer};
+use stele_api::status::{Failure, Reason};
+use stele_core::authority::{Authority, ceiling};
+use stele_core::csr::{Limits, ProvenRequest};
+use stele_core::door::{Asked, DoorError, Entry, Evidence, Linted, prove};
+use stele_core::profile::{Approval, Inputs, Profile, Requester, decide};
+use stele_core::record::{FreezeTarget, RequestRef};
+use stele_core::request::{KeyProof, SignRequest};
+use stele_core::tbs::parse_tbs;
+use stele_core::types::{B64, Digest, KeyName};
+use stele_core::{Error, Refusal, Violation};
+use stele_index::{RequestView, State};
+
+use crate::clock;
+use crate::error::SignerError;
+use crate::signer::{Signer, Who};
+use crate::snapshot::{Ca, Snapshot};
+
+/// A refusal with the reason that goes with it.
+type Refused = (Reason, Refusal);
+
+/// What the look-up found.
+enum Standing {
+    /// The request has its answer.
+    Answered(Box<SignAnswer>),
+    /// A new attempt is to be made.
+    Next {
+        /// Its number, from 1.
+        attempt: u32,
+        /// The intent of the one before.
+        previous: Option<u64>,
+    },
+}
+
+/// A request that was judged.
+pub(crate) struct Judged<'s> {
+    /// The exact bytes.
+    pub(crate) linted: Linted,
+    /// The CA that signs.
+    pub(crate) ca: &'s Ca,
+    /// Whose attempt it is.
+    pub(crate) request: RequestRef,
+    /// The intent of the attempt before.
+    pub(crate) previous: Option<u64>,
+}
+
+impl Signer {
+    /// Answers a request for a certificate.
+    ///
+    /// # Errors
+    /// When it is refused, or cannot be signed now.
+    pub(crate) fn sign(&self, who: &Who, request: &SignRequest) -> Result<SignAnswer, Failure> {
+        let snapshot = self.snapshot.load_full();
+        let _reserved = self.reservations.take(who.san(), &request.id)?;
+        let digest = request.digest();
+        let (attempt, previous) = match self.standing(who, request, digest, &snapshot)? {
+            Standing::Answered(answer) => return Ok(*answer),
+            Standing::Next { attempt, previous } => (attempt, previous),
+        };
+        let now = clock::now();
+        let rate = self.profile(who, request, &snapshot).ok().and_then(|p| p.rate.as_ref());
+        self.rates.take(rate, who.san(), &request.profile, now)?;
+        let (linted, ca) = self
+            .judge(who, request, &snapshot)?
+            .map_err(|(reason, refusal)| self.refuse(who, request, reason, refusal))?;
+        let judged = Judged {
+            linted,
+            ca,
+            request: RequestRef {
+                caller: who.san().clone(),
+                id: request.id.clone(),
+                attempt,
+                digest,
+            },
+            previous,
+        };
+        if let Some(Approval::Quorum { .. }) = judged.linted.approval() {
+            return self.propose(&snapshot, request, &judged).map(SignAnswer::Pending);
+        }
+        let asked = Asked {
+            request: judged.request,
+            bundle: Some(snapshot.bundle_digest()?),
+            proof: Some(proof(request)),
+            context: Some(request.context.clone()),
+            previous,
+        };
+        let issued = self.pass_door(ca, judged.linted, Evidence::Policy, asked)?;
+        Ok(SignAnswer::Issued(Box::new(issued)))
+    }
+
+    /// What the index knows of the request.
+    fn standing(
+        &self,
+        who: &Who,
+        request: &SignRequest,
+        digest: Digest,
+        snapshot: &Snapshot,
+    ) -> Result<Standing, Failure> {
+        let found = self.reader.request(who.san(), &request.id).map_err(SignerError::from)?;
+        let Some(view) = found else {
+            return Ok(Standing::Next {
+                attempt: 1,
+                previous: None,
+            });
+        };
+        if view.is_bound() && view.digest != digest {
+            let why = format!("the id {} belongs to another request, with digest {}", view.id, view.digest);
+            return Err(Failure::new(Reason::RequestIdReused, why));
+        }
+        match &view.state {
+            State::Issued { outcome, key, .. } => {
+                let answer = self.replay(snapshot, *outcome, key, view.attempt)?;
+                Ok(Standing::Answered(Box::new(SignAnswer::Issued(Box::new(answer)))))
+            }
+            State::Pending(proposal) => self.standing_proposal(snapshot, &view, proposal),
+            State::Denied { .. } | State::Withdrawn { .. } => {
+                let why = format!("the request {} was denied or withdrawn", view.id);
+                Err(Failure::new(Reason::RequestClosed, why).of_attempt(view.id, view.attempt))
+            }
+            State::Intended { .. } => {
+                let why = "the fate of an earlier attempt is not recorded yet";
+                Err(Failure::new(Reason::RequestInProgress, why).retry_after(std::time::Duration::from_secs(1)))
+            }
+            State::Refused { .. } | State::Failed { .. } | State::Unknown { .. } => Ok(next(&view)),
+        }
+    }
+
+    fn standing_proposal(
+        &self,
+        snapshot: &Snapshot,
+        view: &RequestView,
+        proposal: &stele_index::ProposalView,
+    ) -> Result<Standing, Failure> {
+        let answer = match self.settle(snapshot, view, proposal)? {
+            crate::approvals::Settled::Waits(recorded) => {
+                SignAnswer::Pending(self.pending(snapshot, &recorded, proposal.index)?)
+            }
+            crate::approvals::Settled::Issued(issued) => SignAnswer::Issued(issued),
+            crate::approvals::Settled::Lapsed | crate::approvals::Settled::Void(_) => return Ok(next(view)),
+        };
+        Ok(Standing::Answered(Box::new(answer)))
+    }
+
+    /// The profile, where the one who asks may use it.
+    pub(crate) fn profile<'s>(
+        &self,
+        who: &Who,
+        request: &SignRequest,
+        snapshot: &'s Snapshot,
+    ) -> Result<&'s Profile, Failure> {
+        let authority = snapshot.authority()?;
+        let permitted = authority.profile(&request.profile).filter(|profile| match who {
+            Who::Caller { name, .. } => profile.callers.contains(name),
+            Who::Local(_) => authority.enrolment().contains(profile.name()),
+        });
+        permitted.ok_or_else(|| {
+            let why = format!("no profile `{}` that you may use", request.profile);
+            Failure::new(Reason::ProfileNotPermitted, why)
+        })
+    }
+
+    /// Judges a request; the inner result is the judgement, the outer whether there could be one.
+    fn judge<'s>(
+        &self,
+        who: &Who,
+        request: &SignRequest,
+        snapshot: &'s Snapshot,
+    ) -> Result<Result<(Linted, &'s Ca), Refused>, Failure> {
+        let authority = snapshot.authority()?;
+        let Ok(profile) = self.profile(who, request, snapshot) else {
+            let rule = Violation::new(
+                "profile",
+                "profile-not-permitted",
+                request.profile.as_str(),
+                "a profile that lists you among its callers (ListProfiles)",
+            );
+            return Ok(Err((Reason::ProfileNotPermitted, Refusal::one(rule))));
+        };
+        let ca = match issuer(profile, request, snapshot) {
+            Ok(ca) => ca,
+            Err(violation) => return Ok(Err((Reason::IssuerNotFound, Refusal::one(violation)))),
+        };
+        if let Some(violation) = frozen(profile, &ca.issuer.name, snapshot) {
+            return Ok(Err((Reason::Frozen, Refusal::one(violation))));
+        }
+        let proven = match prove(request, &Limits::default()) {
+            Ok(proven) => proven,
+            Err(refusal) => return Ok(Err((Reason::KeyProofInvalid, refusal))),
+        };
+        let serial = self.serial()?;
+        let inputs = Inputs {
+            now: clock::now(),
+            serial: &serial,
+            issuer: &ca.issuer,
+            requester: match who {
+                Who::Caller { name, san } => Requester::Caller { name, san },
+                Who::Local(_) => Requester::Enrolment {
+                    profiles: authority.enrolment(),
+                },
+            },
+            known_callers: authority.known_callers(),
+        };
+        let decided = decide_and_lint(request, &proven, profile, &inputs, ca);
+        Ok(decided.and_then(|linted| {
+            within_ceiling(&linted, authority)?;
+            Ok((linted, ca))
+        }))
+    }
+
+    /// Records, signs, verifies, records; then waits for the index, so that the next look-up finds it.
+    pub(crate) fn pass_door(
+        &self,
+        ca: &Ca,
+        linted: Linted,
+        evidence: Evidence,
+        asked: Asked,
+    ) -> Result<Issued, Failure> {
+        let request = asked.request.clone();
+        let of_attempt = |error: SignerError| {
+            self.metrics.unsigned.add();
+            Failure::from(error).of_attempt(request.id.clone(), request.attempt)
+        };
+        let issued = self.through_door(linted, evidence, asked).map_err(of_attempt)?;
+        self.metrics.issued.add();
+        tracing::info!(index = issued.committed.index, intent = issued.intent, "issued");
+        Ok(Issued {
+            chain: ca.below_root().to_vec(),
+            tlog_proof: issued.tlog_proof().to_string(),
+            record: issued.committed.record,
+            position: self.position(issued.committed.index),
+            checkpoint: issued.committed.checkpoint,
+            certificate: issued.whole,
+            attempt: request.attempt,
+        })
+    }
+
+    /// The door itself, for certificates and CRLs.
+    ///
+    /// # Errors
+    /// When it did not open.
+    pub(crate) fn through_door(
+        &self,
+        linted: Linted,
+        evidence: Evidence,
+        asked: Asked,
+    ) -> Result<stele_core::door::Issued, SignerError> {
+        let (keeper, steps) = (&self.keeper, &*self.steps);
+        let tbs = keeper.payload(linted.tbs())?;
+        let recorded = linted.authorise(evidence)?.record(keeper, asked, tbs, steps)?;
+        let intent = recorded.intent();
+        let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
+            let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
+            verified.commit(keeper, whole, steps)
+        });
+        match done {
+            Ok(issued) => {
+                self.follow_through(issued.committed.index)?;
+                Ok(issued)
+            }
+            Err(error) => {
+                tracing::warn!(intent, %error, "not issued");
+                // What was recorded of it has to be found by a retry; when it cannot be read now, the follower will.
+                let _ = self.follow();
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn next(view: &RequestView) -> Standing {
+    Standing::Next {
+        attempt: view.attempt.saturating_add(1),
+        previous: view.intent,
+    }
+}
+
+/// The key's proof as records hold it.
+pub(crate) fn proof(request: &SignRequest) -> B64 {
+    B64(match &request.proof {
+        KeyProof::Pkcs10(der) => der.clone(),
+        KeyProof::PodKey { spki, .. } => spki.clone(),
+    })
+}
+
+fn issuer<'s>(profile: &Profile, request: &SignRequest, snapshot: &'s Snapshot) -> Result<&'s Ca, Violation> {
+    let chosen = request.issuer.as_ref().or_else(|| profile.issuers.first());
+    let permitted = chosen.filter(|name| profile.issuers.contains(*name));
+    permitted.and_then(|name| snapshot.cas.get(name)).ok_or_else(|| {
+        let found = chosen.map_or("none", KeyName::as_str);
+        let names: Vec<&str> = profile.issuers.iter().map(KeyName::as_str).collect();
+        Violation::new(
+            "issuer",
+            "issuer-not-found",
+            found,
+            format!("an issuer of the profile that has a certificate here: {}", names.join(", ")),
+        )
+    })
+}
+
+/// What a freeze of the profile or the issuer forbids.
+pub(crate) fn frozen(profile: &Profile, issuer: &KeyName, snapshot: &Snapshot) -> Option<Violation> {
+    let targets = [
+        (FreezeTarget::Profile(profile.name().clone()), "profile", profile.name().as_str()),
+        (FreezeTarget::Issuer(issuer.clone()), "issuer", issuer.as_str()),
+    ];
+    targets
+        .into_iter()
+        .find(|(target, ..)| snapshot.frozen.contains(target))
+        .map(|(_, field, name)| {
+            let found = format!("`{name}`, which is frozen");
+            Violation::new(field, "frozen", found, "one that is not frozen; the quorum can lift a freeze")
+        })
+}
+
+fn decide_and_lint(
+    request: &SignRequest,
+    proven: &ProvenRequest,
+    profile: &Profile,
+    inputs: &Inputs<'_>,
+    ca: &Ca,
+) -> Result<Linted, Refused> {
+    let policy = |refusal| (Reason::PolicyRefused, refusal);
+    let proposal = Entry { request, proven }.proposal(inputs.now).map_err(policy)?;
+    let decided = decide(&proposal, profile, inputs).map_err(policy)?;
+    Linted::certificate(&decided, profile, ca.key.clone()).map_err(|refusal| (Reason::LintRefused, refusal))
+}
+
+/// The keeper checks the same by itself; here the caller learns every violation.
+pub(crate) fn within_ceiling(linted: &Linted, authority: &Authority) -> Result<(), Refused> {
+    let lint = |error: Error| (Reason::LintRefused, error.into());
+    let view = parse_tbs(linted.tbs()).map_err(lint)?;
+    let ceiling = authority.ceiling(linted.key()).ok_or_else(|| {
+        let error = Error::malformed("issuer", linted.key().as_str(), "a key with a ceiling in the bundle");
+        (Reason::CeilingExceeded, error.into())
+    })?;
+    ceiling::check(&view, ceiling).map_err(|refusal| (Reason::CeilingExceeded, refusal))
+}

@@ -1,0 +1,241 @@
+//! Requests as callers see them: what the index knows, with what the records hold.
+
+use stele_api::convert::{sign_request_to_wire, state_to_wire, time_to_wire};
+use stele_api::status::{Failure, Reason};
+use stele_api::v1;
+use stele_core::record::{Body, Proposal};
+use stele_core::request::{Context, KeyProof, RequestState, SignRequest, Wanted};
+use stele_core::tbs::parse_tbs;
+use stele_core::types::{B64, CallerSan, RequestId};
+use stele_index::{Name, ProposalView, RequestView, State, subject_text};
+
+use crate::clock;
+use crate::error::SignerError;
+use crate::proposals::quorum;
+use crate::signer::Signer;
+use crate::snapshot::Snapshot;
+
+/// How much of a request to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Everything.
+    Whole,
+    /// Without TBS, approvals and certificate, for lists.
+    Brief,
+}
+
+impl Signer {
+    /// A request, whole.
+    ///
+    /// # Errors
+    /// When there is none, or what is known of it cannot be read.
+    pub(crate) fn show(&self, snapshot: &Snapshot, caller: &CallerSan, id: &RequestId) -> Result<v1::Request, Failure> {
+        let found = self.reader.request(caller, id).map_err(SignerError::from)?;
+        let view = found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of {caller}")))?;
+        self.view(snapshot, &view, Detail::Whole)
+    }
+
+    /// A request as the index knows it.
+    ///
+    /// # Errors
+    /// When a record of it cannot be read.
+    pub(crate) fn view(
+        &self,
+        snapshot: &Snapshot,
+        view: &RequestView,
+        detail: Detail,
+    ) -> Result<v1::Request, Failure> {
+        let first = self.keeper.record(view.first).map_err(SignerError::from)?;
+        let last = self.keeper.record(view.last).map_err(SignerError::from)?;
+        let mut wire = v1::Request {
+            caller: caller_name(snapshot, &view.caller),
+            attempt: view.attempt.max(1),
+            state: state_to_wire(RequestState::Signing).into(),
+            asked: None,
+            digest_sha256: view.digest.0.to_vec(),
+            created: Some(time_to_wire(first.time)),
+            updated: Some(time_to_wire(last.time)),
+            position: Some(self.position(view.last).into()),
+            proposal: None,
+            violations: Vec::new(),
+            issued: None,
+            reason: String::new(),
+        };
+        let state = self.fill(snapshot, view, &last.body, detail, &mut wire)?;
+        wire.state = state_to_wire(state).into();
+        let asked = self.asked(view, &last.body)?;
+        wire.asked = Some(sign_request_to_wire(&asked));
+        Ok(wire)
+    }
+
+    fn fill(
+        &self,
+        snapshot: &Snapshot,
+        view: &RequestView,
+        last: &Body,
+        detail: Detail,
+        wire: &mut v1::Request,
+    ) -> Result<RequestState, Failure> {
+        Ok(match &view.state {
+            State::Refused { .. } => {
+                if let Body::Refusal(refused) = last {
+                    wire.violations = refused.violations.iter().cloned().map(Into::into).collect();
+                }
+                RequestState::Refused
+            }
+            State::Pending(proposal) => return self.fill_pending(snapshot, proposal, detail, wire),
+            State::Denied { .. } => {
+                if let Body::Decision(decision) = last {
+                    wire.reason = format!("denied by {}", decision.operator);
+                }
+                RequestState::Denied
+            }
+            State::Withdrawn { .. } => RequestState::Withdrawn,
+            State::Intended { .. } => RequestState::Signing,
+            State::Issued { outcome, key, .. } => {
+                wire.issued = Some(match detail {
+                    Detail::Whole => self.replay(snapshot, *outcome, key, view.attempt)?.into(),
+                    Detail::Brief => v1::Issued {
+                        position: Some(self.position(*outcome).into()),
+                        attempt: view.attempt,
+                        ..v1::Issued::default()
+                    },
+                });
+                RequestState::Issued
+            }
+            State::Failed { .. } => {
+                if let Body::Failed(failed) = last {
+                    wire.reason.clone_from(&failed.reason);
+                }
+                RequestState::Failed
+            }
+            State::Unknown { .. } => {
+                if let Body::Unknown(unknown) = last {
+                    wire.reason.clone_from(&unknown.reason);
+                }
+                RequestState::FateUnknown
+            }
+        })
+    }
+
+    fn fill_pending(
+        &self,
+        snapshot: &Snapshot,
+        view: &ProposalView,
+        detail: Detail,
+        wire: &mut v1::Request,
+    ) -> Result<RequestState, Failure> {
+        let recorded = self.proposal(view.index)?;
+        wire.proposal = Some(self.proposal_to_wire(snapshot, view, &recorded, detail)?);
+        if clock::now() >= view.expires {
+            return Ok(RequestState::Expired);
+        }
+        if let Some(refusal) = snapshot.void(&recorded)? {
+            wire.violations = refusal.violations.into_iter().map(Into::into).collect();
+            return Ok(RequestState::Void);
+        }
+        Ok(RequestState::Pending)
+    }
+
+    fn proposal_to_wire(
+        &self,
+        snapshot: &Snapshot,
+        view: &ProposalView,
+        recorded: &Proposal,
+        detail: Detail,
+    ) -> Result<v1::Proposal, Failure> {
+        let mut wire = v1::Proposal {
+            position: Some(self.position(view.index).into()),
+            tbs_der: Vec::new(),
+            issuer: recorded.key.to_string(),
+            profile_sha256: recorded.profile.sha256.0.to_vec(),
+            quorum: Some(quorum(snapshot.authority()?, &recorded.need, &recorded.request.caller)?.into()),
+            expires: Some(time_to_wire(view.expires)),
+            approvals: Vec::new(),
+            previous_certificate_der: Vec::new(),
+        };
+        if detail == Detail::Brief {
+            return Ok(wire);
+        }
+        wire.tbs_der.clone_from(&recorded.tbs.0);
+        wire.previous_certificate_der = self.previous_certificate(recorded)?;
+        for decision in view.decisions.iter().filter(|d| d.approve) {
+            let record = self.keeper.record(decision.index).map_err(SignerError::from)?;
+            wire.approvals.push(v1::Approval {
+                operator: decision.operator.to_string(),
+                time: Some(time_to_wire(record.time)),
+                position: Some(self.position(decision.index).into()),
+                signed_text: Some(decision.text.clone().into()),
+            });
+        }
+        Ok(wire)
+    }
+
+    /// The newest unexpired certificate of the same subject from the same issuer, for comparison.
+    fn previous_certificate(&self, recorded: &Proposal) -> Result<Vec<u8>, Failure> {
+        let view = parse_tbs(&recorded.tbs.0).map_err(SignerError::from)?;
+        let Ok(subject) = view.subject else {
+            return Ok(Vec::new());
+        };
+        let name = Name::Subject(subject_text(&subject));
+        let found = self.reader.newest_certificate(&name).map_err(SignerError::from)?;
+        let same = found.filter(|c| c.key == recorded.key && c.not_after > clock::now());
+        Ok(same.map(|c| c.der).unwrap_or_default())
+    }
+
+    /// What was asked, as far as the records say: proposals and intents hold the key's proof and the context, the
+    /// names and dates asked for are in what came of them.
+    fn asked(&self, view: &RequestView, last: &Body) -> Result<SignRequest, Failure> {
+        let (proof, context) = match (view.intent, &view.state) {
+            (_, State::Pending(proposal)) => {
+                let proposal = self.proposal(proposal.index)?;
+                (Some(proposal.proof), proposal.context)
+            }
+            (_, State::Denied { proposal, .. } | State::Withdrawn { proposal, .. }) => {
+                let proposal = self.proposal(*proposal)?;
+                (Some(proposal.proof), proposal.context)
+            }
+            (Some(intent), _) => match self.keeper.record(intent).map_err(SignerError::from)?.body {
+                Body::Intent(intent) => (intent.proof, intent.context.unwrap_or_default()),
+                _ => (None, Context::default()),
+            },
+            _ => (None, Context::default()),
+        };
+        let profile = match (&view.profile, last) {
+            (Some(profile), _) => profile.clone(),
+            (None, Body::Refusal(refused)) => refused.profile.clone(),
+            (None, _) => return Err(Failure::new(Reason::RequestNotFound, "no request under a profile")),
+        };
+        let B64(proof) = proof.unwrap_or_default();
+        Ok(SignRequest {
+            id: view.id.clone(),
+            profile,
+            issuer: None,
+            proof: KeyProof::Pkcs10(proof),
+            wanted: Wanted::default(),
+            context,
+        })
+    }
+}
+
+/// A caller's name in the bundle; of one that it no longer lists, the identity.
+pub(crate) fn caller_name(snapshot: &Snapshot, san: &CallerSan) -> String {
+    let authority = snapshot.authority().ok();
+    let caller = authority.and_then(|a| a.caller_by_san(san));
+    caller.map_or_else(|| san.to_string(), |c| c.name.to_string())
+}
+
+/// The state that a filter of the contract asks for, as the index knows it.
+pub(crate) const fn index_state(state: RequestState) -> stele_index::StateKind {
+    use stele_index::StateKind;
+    match state {
+        RequestState::Pending | RequestState::Expired | RequestState::Void => StateKind::Pending,
+        RequestState::Signing => StateKind::Intended,
+        RequestState::Issued => StateKind::Issued,
+        RequestState::Refused => StateKind::Refused,
+        RequestState::Denied => StateKind::Denied,
+        RequestState::Withdrawn => StateKind::Withdrawn,
+        RequestState::Failed => StateKind::Failed,
+        RequestState::FateUnknown => StateKind::Unknown,
+    }
+}
