@@ -5,6 +5,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
@@ -12,6 +14,8 @@ use crate::error::CeremonyError;
 
 /// No file of a ceremony is larger; a signer's log beside it may be.
 const MAX_FILE: u64 = 64 << 20;
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A ceremony's directory.
 #[derive(Debug)]
@@ -41,13 +45,21 @@ impl Folder {
         }
         let path = root.join("state/lock");
         let lock = File::create(&path).map_err(CeremonyError::file(&path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        // Waited for a little: a child of a command that was just killed may hold it until it executes the keeper.
+        let free = (0..LOCK_TRIES).any(|_| {
+            let got = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if !got {
+                sleep(LOCK_PAUSE);
+            }
+            got
+        });
+        if !free {
             let found = format!(
                 "{}: another stele-ceremony works here; wait for its end",
                 root.display()
             );
-            CeremonyError::Order(found)
-        })?;
+            return Err(CeremonyError::Order(found));
+        }
         Ok(Self { root, _lock: lock })
     }
 

@@ -1,6 +1,6 @@
 //! What the commands between `init` and the end share: script, keeper, log.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use stele_core::ceremony::transcript::name;
 use stele_core::ceremony::{Facts, Script, record_at};
@@ -70,7 +70,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Starts the keeper and reads the log.
-    pub(crate) fn start(program: &KeeperProgram, config: &PathBuf) -> Result<Self, CeremonyError> {
+    pub(crate) fn start(program: &KeeperProgram, config: &Path) -> Result<Self, CeremonyError> {
         let keeper = program.start(config)?;
         let facts = read_facts(&keeper)?;
         Ok(Self { keeper, facts })

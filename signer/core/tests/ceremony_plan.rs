@@ -1,5 +1,7 @@
 //! A plan drawn from the demonstration's script, signed with a key of the test's own, judged by openssl.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -35,7 +35,7 @@ pub struct Attempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Signed.
-    Issued(Found<Issued>),
+    Issued(Box<Found<Issued>>),
     /// Not signed.
     Failed(String),
     /// Nobody knows.
@@ -130,11 +130,11 @@ impl Facts {
             }
             Body::Issued(issued) => self.end(
                 issued.intent,
-                Outcome::Issued(Found {
+                Outcome::Issued(Box::new(Found {
                     index,
                     time,
                     body: *issued,
-                }),
+                })),
             ),
             Body::Failed(failed) => self.end(failed.intent, Outcome::Failed(failed.reason)),
             Body::Unknown(unknown) => self.end(unknown.intent, Outcome::Unknown(unknown.reason)),
@@ -156,7 +156,7 @@ impl Facts {
             .get(&step)?
             .iter()
             .find_map(|attempt| match &attempt.outcome {
-                Some(Outcome::Issued(issued)) => Some(issued),
+                Some(Outcome::Issued(issued)) => Some(issued.as_ref()),
                 _ => None,
             })
     }
