@@ -8,7 +8,7 @@ mod directory;
 mod error;
 mod files;
 mod output;
-mod proof;
+mod pool;
 mod ssh;
 mod wire;
 

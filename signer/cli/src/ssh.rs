@@ -107,9 +107,5 @@ pub(crate) fn signer(signed: &SignedText, namespace: &str, authority: &Authority
 
 /// Verifies a signature and answers with the key that made it.
 pub(crate) fn verify(signed: &SignedText, namespace: &str) -> Result<SshPublicKey, CliError> {
-    let signed = sshsig::SignedText {
-        text: signed.text.clone(),
-        signature: signed.signature.clone(),
-    };
-    Ok(sshsig::verify(&signed, namespace)?)
+    Ok(sshsig::verify(signed, namespace)?)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use stele_api::convert::{Issued, Pending, SignAnswer, sign_answer, sign_request_to_wire};
 use stele_api::v1::signing_service_client::SigningServiceClient;
+use stele_core::audit::check_proof;
 use stele_core::csr::{Csr, Limits};
 use stele_core::names::{San, Usage};
 use stele_core::profile::Seconds;
@@ -16,7 +17,7 @@ use stele_core::types::{KeyName, ProfileName, RequestId, hex};
 use crate::connect::{ConnectionArgs, connect};
 use crate::error::CliError;
 use crate::output::Answer;
-use crate::{certificate, files, proof};
+use crate::{certificate, files};
 
 /// Asks for one certificate.
 ///
@@ -204,7 +205,7 @@ pub(crate) fn deliver(
     let verifier = connection.settings()?.verifier()?;
     let verified = verifier.is_some();
     if let Some(verifier) = verifier {
-        proof::check(&issued.tlog_proof, &issued.certificate, verifier)?;
+        check_proof(&issued.tlog_proof, &issued.certificate, &[verifier])?;
     }
     outputs.write(issued)?;
     let serial = certificate::serial(&view);

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use serde_json::json;
+use stele_core::audit::check_proof;
 use stele_core::tbs::parse_certificate;
+use stele_core::types::Position;
 
 use crate::connect::ConnectionArgs;
 use crate::error::CliError;
 use crate::output::Answer;
-use crate::{certificate, files, proof};
+use crate::{certificate, files};
 
 /// Runs the command.
 pub(super) fn run(proof: &Path, file: &Path, connection: &ConnectionArgs) -> Result<Answer, CliError> {
@@ -19,31 +21,28 @@ pub(super) fn run(proof: &Path, file: &Path, connection: &ConnectionArgs) -> Res
         .first()
         .ok_or_else(|| CliError::content(file, "found no certificate"))?;
     let (view, ..) = parse_certificate(der)?;
-    let proven = proof::check(&files::read_text(proof)?, der, verifier)?;
-    let request = &proven.issued.request;
+    let report = check_proof(&files::read_text(proof)?, der, &[verifier])?;
+    let position = Position {
+        origin: report.checkpoint.origin.clone(),
+        index: report.index,
+    };
     let text = format!(
-        "proven: this certificate is recorded at {}, at {}\n  \
-         request          {} of {}, attempt {}\n  \
+        "proven: this certificate is recorded at {position}, at {}\n  \
          signed by        {}, intent {}\n  \
          checkpoint       {} entries\n{}",
-        proven.position,
-        proven.time,
-        request.id,
-        request.caller,
-        request.attempt,
-        proven.issued.key,
-        proven.issued.intent,
-        proven.checkpoint.size,
+        report.recorded_at,
+        report.key,
+        report.intent,
+        report.checkpoint.size,
         certificate::describe(&view).trim_end(),
     );
     let json = json!({
         "proven": true,
-        "position": proven.position,
-        "time": proven.time,
-        "request": request,
-        "key": proven.issued.key,
-        "intent": proven.issued.intent,
-        "checkpoint_size": proven.checkpoint.size,
+        "position": position,
+        "time": report.recorded_at,
+        "key": report.key,
+        "intent": report.intent,
+        "checkpoint_size": report.checkpoint.size,
         "certificate": certificate::to_json(&view),
     });
     Ok(Answer::new(text, json))

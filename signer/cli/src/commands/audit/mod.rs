@@ -3,6 +3,7 @@
 mod check_proof;
 mod export;
 mod find;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ use crate::output::Answer;
 /// Checks, exports and searches the ledger.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum AuditCommand {
+    /// Verifies a whole exported log, offline; needs --vkey
+    Verify(verify::VerifyArgs),
     /// Checks one certificate by its proof file, offline; needs --vkey and nothing else
     CheckProof {
         /// The proof, e.g. kubelet.tlog-proof
@@ -38,6 +41,7 @@ pub(crate) enum AuditCommand {
 /// Runs the command.
 pub(crate) async fn run(command: &AuditCommand, connection: &ConnectionArgs) -> Result<Answer, CliError> {
     match command {
+        AuditCommand::Verify(args) => verify::run(args, connection),
         AuditCommand::CheckProof { proof, certificate } => check_proof::run(proof, certificate, connection),
         AuditCommand::Export(args) => export::run(args, connection).await,
         AuditCommand::Open(args) => find::open(args, connection).await,

@@ -84,7 +84,7 @@ fn subject(profile: &Profile) -> Vec<String> {
         let name = kind.name();
         match rule {
             AttributeRule::Fixed(values) => format!("Its {name} is always {}.", list(values)),
-            AttributeRule::Context(template) => {
+            AttributeRule::Context { template, .. } => {
                 format!("Its {name} is always `{template}`, from what the caller vouches for.")
             }
             AttributeRule::Request {

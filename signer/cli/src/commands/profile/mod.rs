@@ -37,7 +37,7 @@ pub(crate) enum ProfileCommand {
         file: PathBuf,
     },
     /// Judges a CSR under a profile, offline, and shows the certificate or every violation
-    Try(trial::TryArgs),
+    Try(Box<trial::TryArgs>),
 }
 
 /// Runs the command.
