@@ -78,7 +78,7 @@ hold_ceremony() {
     ssh-keygen -q -Y sign -n stele-plan -f "$dir/state/olga" "$work/to-sign/plan.txt" 2>>"$log"
     say "bundle and plan: signed by the operator's SSH key"
     ceremony run --dir "$work" --bundle-sig "$work/to-sign/bundle.txt.sig" --plan-sig "$work/to-sign/plan.txt.sig" \
-        --confirm "$(sed -n 's/^plan-sha256: //p' "$work/to-sign/plan.txt")"
+        --confirm "$(sha256sum "$work/transcript/plan.json" | cut -d" " -f1)"
     say "root, five intermediates and the root's CRL: signed; transcript and hand-over written"
     unset SOFTHSM2_CONF
     cp -R "$work/transcript" "$dir/ceremony"
