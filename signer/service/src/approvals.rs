@@ -84,7 +84,10 @@ impl Signer {
     }
 
     fn settle_again(&self, snapshot: &Snapshot, before: &RequestView) -> Result<(), Failure> {
-        let found = self.reader.request(&before.caller, &before.id).map_err(SignerError::from)?;
+        let found = self
+            .reader
+            .request(&before.caller, &before.id)
+            .map_err(SignerError::from)?;
         let Some(view) = found else { return Ok(()) };
         if let State::Pending(proposal) = &view.state {
             self.settle(snapshot, &view, proposal)?;
@@ -188,7 +191,9 @@ impl Signer {
             let valid = decision.text.text.parse::<ApprovalText>().is_ok_and(|text| {
                 text.check(&self.origin, now).is_ok() && text.decision == Word::Approve && fits(&text, recorded).is_ok()
             });
-            let Some(key) = verify(&decision.text).ok().filter(|_| valid) else { continue };
+            let Some(key) = verify(&decision.text).ok().filter(|_| valid) else {
+                continue;
+            };
             let counts = counted(authority, &role, &[key], Some(&recorded.request.caller));
             for operator in counts {
                 if !people.contains(&operator) {
@@ -240,10 +245,26 @@ fn verify(signed: &SignedText) -> Result<VerifiedText, Error> {
 fn fits(text: &ApprovalText, proposal: &Proposal) -> Result<(), Error> {
     let pairs = [
         ("request", text.request.to_string(), proposal.request.id.to_string()),
-        ("attempt", text.attempt.to_string(), proposal.request.attempt.to_string()),
-        ("requester", text.requester.to_string(), proposal.request.caller.to_string()),
-        ("tbs-sha256", text.tbs_sha256.to_string(), proposal.tbs_sha256.to_string()),
-        ("profile-sha256", text.profile_sha256.to_string(), proposal.profile.sha256.to_string()),
+        (
+            "attempt",
+            text.attempt.to_string(),
+            proposal.request.attempt.to_string(),
+        ),
+        (
+            "requester",
+            text.requester.to_string(),
+            proposal.request.caller.to_string(),
+        ),
+        (
+            "tbs-sha256",
+            text.tbs_sha256.to_string(),
+            proposal.tbs_sha256.to_string(),
+        ),
+        (
+            "profile-sha256",
+            text.profile_sha256.to_string(),
+            proposal.profile.sha256.to_string(),
+        ),
     ];
     match pairs.into_iter().find(|(_, found, permitted)| found != permitted) {
         Some((line, found, permitted)) => Err(Error::malformed(line, found, permitted)),
@@ -266,7 +287,8 @@ fn permitted(authority: &Authority, proposal: &Proposal, key: VerifiedText) -> R
         .into_iter()
         .next()
         .ok_or_else(|| {
-            let why = format!("the key is no operator's with the role `{role}`, or that operator's caller asked for this");
+            let why =
+                format!("the key is no operator's with the role `{role}`, or that operator's caller asked for this");
             Failure::new(Reason::OperatorNotPermitted, why)
         })
 }
@@ -279,19 +301,36 @@ fn still_good<'s>(
 ) -> Result<Result<(&'s Profile, &'s Ca), Refusal>, Failure> {
     let authority = snapshot.authority()?;
     let void = |field: &str, found: &str, permitted: &str| {
-        Ok(Err(Refusal::one(Violation::new(field, "proposal-void", found, permitted))))
+        Ok(Err(Refusal::one(Violation::new(
+            field,
+            "proposal-void",
+            found,
+            permitted,
+        ))))
     };
     let profile = authority
         .profile(&recorded.profile.name)
         .filter(|p| p.digest() == recorded.profile.sha256);
     let Some(profile) = profile else {
-        return void("profile", "a profile that changed since", "the profile that judged; ask again");
+        return void(
+            "profile",
+            "a profile that changed since",
+            "the profile that judged; ask again",
+        );
     };
     let caller = authority.caller_by_san(&recorded.request.caller);
     if !caller.is_some_and(|c| profile.callers.contains(&c.name)) {
-        return void("requester", "a caller that may no longer ask", "a caller of the profile");
+        return void(
+            "requester",
+            "a caller that may no longer ask",
+            "a caller of the profile",
+        );
     }
-    let Some(ca) = snapshot.cas.get(&recorded.key).filter(|_| profile.issuers.contains(&recorded.key)) else {
+    let Some(ca) = snapshot
+        .cas
+        .get(&recorded.key)
+        .filter(|_| profile.issuers.contains(&recorded.key))
+    else {
         return void("issuer", recorded.key.as_str(), "an issuer of the profile");
     };
     if let Some(violation) = frozen(profile, &recorded.key, snapshot) {
@@ -299,7 +338,11 @@ fn still_good<'s>(
     }
     let view = parse_tbs(&recorded.tbs.0).map_err(SignerError::from)?;
     if view.issuer_der != ca.issuer.subject_der || view.not_after > ca.issuer.not_after {
-        return void("issuer", "a certificate of the issuer that was replaced", "the same issuer; ask again");
+        return void(
+            "issuer",
+            "a certificate of the issuer that was replaced",
+            "the same issuer; ask again",
+        );
     }
     if now > view.not_after {
         return void("validity", "dates that have passed", "dates to come; ask again");

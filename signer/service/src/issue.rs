@@ -106,7 +106,10 @@ impl Signer {
             });
         };
         if view.is_bound() && view.digest != digest {
-            let why = format!("the id {} belongs to another request, with digest {}", view.id, view.digest);
+            let why = format!(
+                "the id {} belongs to another request, with digest {}",
+                view.id, view.digest
+            );
             return Err(Failure::new(Reason::RequestIdReused, why));
         }
         match &view.state {
@@ -294,7 +297,10 @@ fn issuer<'s>(profile: &Profile, request: &SignRequest, snapshot: &'s Snapshot) 
             "issuer",
             "issuer-not-found",
             found,
-            format!("an issuer of the profile that has a certificate here: {}", names.join(", ")),
+            format!(
+                "an issuer of the profile that has a certificate here: {}",
+                names.join(", ")
+            ),
         )
     })
 }
@@ -302,7 +308,11 @@ fn issuer<'s>(profile: &Profile, request: &SignRequest, snapshot: &'s Snapshot) 
 /// What a freeze of the profile or the issuer forbids.
 pub(crate) fn frozen(profile: &Profile, issuer: &KeyName, snapshot: &Snapshot) -> Option<Violation> {
     let targets = [
-        (FreezeTarget::Profile(profile.name().clone()), "profile", profile.name().as_str()),
+        (
+            FreezeTarget::Profile(profile.name().clone()),
+            "profile",
+            profile.name().as_str(),
+        ),
         (FreezeTarget::Issuer(issuer.clone()), "issuer", issuer.as_str()),
     ];
     targets
@@ -310,7 +320,12 @@ pub(crate) fn frozen(profile: &Profile, issuer: &KeyName, snapshot: &Snapshot) -
         .find(|(target, ..)| snapshot.frozen.contains(target))
         .map(|(_, field, name)| {
             let found = format!("`{name}`, which is frozen");
-            Violation::new(field, "frozen", found, "one that is not frozen; the quorum can lift a freeze")
+            Violation::new(
+                field,
+                "frozen",
+                found,
+                "one that is not frozen; the quorum can lift a freeze",
+            )
         })
 }
 

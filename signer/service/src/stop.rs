@@ -20,7 +20,10 @@ impl Signer {
     pub(crate) fn revoke(&self, by: &CallerSan, call: RevokeCall) -> Result<u64, Failure> {
         let snapshot = self.snapshot.load_full();
         let found = self.issued_certificate(&snapshot, &call)?;
-        let before = self.reader.revoked(&found.key, &found.serial).map_err(SignerError::from)?;
+        let before = self
+            .reader
+            .revoked(&found.key, &found.serial)
+            .map_err(SignerError::from)?;
         if let Some(before) = before {
             return Ok(before.index);
         }
@@ -53,7 +56,11 @@ impl Signer {
         };
         let mut found = Vec::new();
         for issuer in issuers {
-            found.extend(self.reader.certificate(issuer, &call.serial).map_err(SignerError::from)?);
+            found.extend(
+                self.reader
+                    .certificate(issuer, &call.serial)
+                    .map_err(SignerError::from)?,
+            );
         }
         match (found.pop(), found.is_empty()) {
             (Some(only), true) => Ok(only),

@@ -31,7 +31,8 @@ impl Signer {
     /// When there is none, or what is known of it cannot be read.
     pub(crate) fn show(&self, snapshot: &Snapshot, caller: &CallerSan, id: &RequestId) -> Result<v1::Request, Failure> {
         let found = self.reader.request(caller, id).map_err(SignerError::from)?;
-        let view = found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of {caller}")))?;
+        let view =
+            found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of {caller}")))?;
         self.view(snapshot, &view, Detail::Whole)
     }
 
@@ -39,12 +40,7 @@ impl Signer {
     ///
     /// # Errors
     /// When a record of it cannot be read.
-    pub(crate) fn view(
-        &self,
-        snapshot: &Snapshot,
-        view: &RequestView,
-        detail: Detail,
-    ) -> Result<v1::Request, Failure> {
+    pub(crate) fn view(&self, snapshot: &Snapshot, view: &RequestView, detail: Detail) -> Result<v1::Request, Failure> {
         let first = self.keeper.record(view.first).map_err(SignerError::from)?;
         let last = self.keeper.record(view.last).map_err(SignerError::from)?;
         let mut wire = v1::Request {
