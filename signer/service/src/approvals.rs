@@ -1,6 +1,5 @@
 //! Operators' words on proposals, and what follows when enough of them agree.
 
-use base64ct::{Base64, Encoding as _};
 use stele_api::convert::Issued;
 use stele_api::status::{Failure, Reason};
 use stele_core::authority::texts::{ApprovalText, Decision as Word, OperatorText as _};
@@ -28,7 +27,7 @@ pub(crate) enum Settled {
     /// The approvals did not come in time.
     Lapsed,
     /// Something that it rests on changed.
-    Void(Refusal),
+    Void,
 }
 
 /// Where a decision was recorded, and what followed.
@@ -150,17 +149,17 @@ impl Signer {
         let recorded = self.proposal(proposal.index)?;
         let (profile, ca) = match still_good(snapshot, &recorded, now)? {
             Ok(found) => found,
-            Err(refusal) => return Ok(Settled::Void(refusal)),
+            Err(_) => return Ok(Settled::Void),
         };
         let Some(texts) = self.quorum(snapshot.authority()?, &recorded, proposal, now)? else {
             return Ok(Settled::Waits(Box::new(recorded)));
         };
         let linted = match Linted::proposal(&recorded, profile, ca.key.clone()) {
             Ok(linted) => linted,
-            Err(refusal) => return Ok(Settled::Void(refusal)),
+            Err(_) => return Ok(Settled::Void),
         };
-        if let Err((_, refusal)) = within_ceiling(&linted, snapshot.authority()?) {
-            return Ok(Settled::Void(refusal));
+        if within_ceiling(&linted, snapshot.authority()?).is_err() {
+            return Ok(Settled::Void);
         }
         let evidence = Evidence::Approvals {
             texts,
@@ -230,13 +229,9 @@ impl Signer {
 
 /// The key that made the signature, as a line of `authorized_keys` without a comment.
 fn verify(signed: &SignedText) -> Result<VerifiedText, Error> {
-    let form = sshsig::SignedText {
-        text: signed.text.clone(),
-        signature: signed.signature.clone(),
-    };
-    let key = sshsig::verify(&form, ApprovalText::NAMESPACE)?;
+    let key = sshsig::verify(signed, ApprovalText::NAMESPACE)?;
     Ok(VerifiedText {
-        key: format!("{} {}", key.key_type(), Base64::encode_string(key.blob())),
+        key: key.to_string(),
         text: signed.text.clone(),
     })
 }

@@ -31,22 +31,25 @@ enum Access {
 
 const READERS: &[CallerRole] = &[CallerRole::Operate, CallerRole::Audit];
 
-/// Every method that is served. `Sign` is open to every caller because the profile names its callers.
+const OPERATE: Access = Access::Role(&[CallerRole::Operate]);
+const REVOKE: Access = Access::Role(&[CallerRole::Revoke]);
+
+/// Every method that is served, with who may call it as the contract says.
 const TABLE: &[(&str, Access)] = &[
-    ("/stele.v1.SigningService/Sign", Access::Known),
+    ("/stele.v1.SigningService/Sign", Access::Role(&[CallerRole::Request])),
     ("/stele.v1.RequestService/GetRequest", Access::Known),
     ("/stele.v1.RequestService/ListRequests", Access::Known),
-    ("/stele.v1.RequestService/ApproveRequest", Access::Known),
-    ("/stele.v1.RequestService/DenyRequest", Access::Known),
+    ("/stele.v1.RequestService/ApproveRequest", OPERATE),
+    ("/stele.v1.RequestService/DenyRequest", OPERATE),
     ("/stele.v1.RequestService/WithdrawRequest", Access::Known),
     ("/stele.v1.ProfileService/ListProfiles", Access::Known),
     ("/stele.v1.TrustService/GetTrustBundle", Access::Known),
     ("/stele.v1.TrustService/ListIssuers", Access::Known),
     ("/stele.v1.TrustService/GetIssuerChain", Access::Known),
     ("/stele.v1.TrustService/GetCrl", Access::Known),
-    ("/stele.v1.StopService/Revoke", Access::Role(&[CallerRole::Revoke])),
-    ("/stele.v1.StopService/Freeze", Access::Role(&[CallerRole::Revoke])),
-    ("/stele.v1.AuthorityService/ApplySignedFile", Access::Known),
+    ("/stele.v1.StopService/Revoke", REVOKE),
+    ("/stele.v1.StopService/Freeze", REVOKE),
+    ("/stele.v1.AuthorityService/ApplySignedFile", OPERATE),
     ("/stele.v1.AuthorityService/GetBundle", Access::Role(READERS)),
     ("/stele.v1.LedgerService/GetCheckpoint", Access::Known),
     ("/stele.v1.LedgerService/StreamEntries", Access::Role(READERS)),

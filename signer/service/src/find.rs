@@ -54,26 +54,18 @@ impl Signer {
     }
 
     fn filter(&self, caller: &Caller, query: &FindQuery) -> Result<Filter, Failure> {
-        let snapshot = self.snapshot.load();
-        let named = match &query.caller {
-            Some(name) => {
-                let known = snapshot.authority()?.callers().get(name).map(|c| c.san.clone());
-                let unknown = || Failure::new(Reason::ObjectNotFound, format!("no caller `{name}`"));
-                Some(known.ok_or_else(unknown)?)
-            }
-            None => None,
-        };
-        let about = if caller.sees_all {
-            named
-        } else {
-            Some(caller.san.clone())
-        };
-        if !caller.sees_all && query.caller.as_ref().is_some_and(|name| *name != caller.name) {
+        let other = query.caller.as_ref().filter(|san| **san != caller.san);
+        if !caller.sees_all && other.is_some() {
             return Err(Failure::new(
                 Reason::MethodNotPermitted,
                 "you see records about your own requests",
             ));
         }
+        let about = if caller.sees_all {
+            query.caller.clone()
+        } else {
+            Some(caller.san.clone())
+        };
         let san = query.san.clone().map(Name::San);
         let subject = query.subject.as_ref().map(|s| Name::Subject(subject_text(s)));
         Ok(Filter {

@@ -44,7 +44,7 @@ impl Signer {
         let first = self.keeper.record(view.first).map_err(SignerError::from)?;
         let last = self.keeper.record(view.last).map_err(SignerError::from)?;
         let mut wire = v1::Request {
-            caller: caller_name(snapshot, &view.caller),
+            caller: view.caller.to_string(),
             attempt: view.attempt.max(1),
             state: state_to_wire(RequestState::Signing).into(),
             asked: None,
@@ -212,13 +212,6 @@ impl Signer {
             context,
         })
     }
-}
-
-/// A caller's name in the bundle; of one that it no longer lists, the identity.
-pub(crate) fn caller_name(snapshot: &Snapshot, san: &CallerSan) -> String {
-    let authority = snapshot.authority().ok();
-    let caller = authority.and_then(|a| a.caller_by_san(san));
-    caller.map_or_else(|| san.to_string(), |c| c.name.to_string())
 }
 
 /// The state that a filter of the contract asks for, as the index knows it.

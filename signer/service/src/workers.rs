@@ -55,7 +55,7 @@ async fn certificate(signer: Arc<Signer>, tls: Arc<Tls>) {
     let mut indexed = signer.indexed.subscribe();
     loop {
         let (tls, before) = (tls.clone(), loaded);
-        let look = move |signer: &Signer| {
+        let look = move |signer: &Signer| -> Result<Option<Digest>, SignerError> {
             let snapshot = signer.snapshot.load_full();
             let Some(access) = snapshot.access_ca().map(|ca| Digest::of(ca.certificate())) else {
                 return Ok(before);

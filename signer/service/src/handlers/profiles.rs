@@ -1,11 +1,14 @@
 //! What a caller may ask for.
 
+use std::collections::BTreeSet;
+
 use stele_api::convert::{attribute_type_to_wire, profiles_page, usage_to_wire};
 use stele_api::status::Failure;
 use stele_api::v1::profile_service_server::ProfileService;
 use stele_api::v1::{self, ListProfilesRequest, ListProfilesResponse};
 use stele_core::authority::Bundle;
-use stele_core::profile::{Approval, AttributeRule, CsrNames, Kind, Profile, SanRules};
+use stele_core::names::{AttributeType, Usage};
+use stele_core::profile::{Approval, AttributeRule, CountRule, CsrNames, Kind, Profile, SanRules, Template, UsageRule};
 use stele_core::record::{FreezeTarget, Need};
 use tonic::{Request, Response, Status};
 
@@ -56,9 +59,11 @@ fn to_wire(snapshot: &Snapshot, bundle: &Bundle, caller: &Caller, profile: &Prof
     let (approval, approval_expires_seconds) = approval(snapshot, caller, profile)?;
     let (kind, path_length) = match &profile.kind {
         Kind::Intermediate(rules) => (v1::ProfileKind::Intermediate, Some(u32::from(rules.path_length))),
-        Kind::Leaf | Kind::Caller | Kind::Server => (v1::ProfileKind::Leaf, None),
+        Kind::Leaf => (v1::ProfileKind::Leaf, None),
+        Kind::Caller => (v1::ProfileKind::Caller, None),
+        Kind::Server => (v1::ProfileKind::Server, None),
     };
-    let usages = |set: &std::collections::BTreeSet<_>| set.iter().map(|u| usage_to_wire(*u).into()).collect();
+    let usages = |set: &BTreeSet<Usage>| set.iter().map(|u| usage_to_wire(*u).into()).collect();
     Ok(v1::Profile {
         name: profile.name().to_string(),
         description: file.map(|text| description(text)).unwrap_or_default(),
@@ -74,18 +79,19 @@ fn to_wire(snapshot: &Snapshot, bundle: &Bundle, caller: &Caller, profile: &Prof
         subject: profile
             .subject
             .iter()
-            .flat_map(|(kind, rule)| subject_rules(*kind, rule))
+            .map(|(kind, rule)| subject_rule(*kind, rule))
             .collect(),
         sans: Some(san_rules(&profile.sans)),
         permitted_usages: usages(profile.usages.permitted()),
         required_usages: usages(profile.usages.certain()),
+        default_usages: usages(default_usages(&profile.usages)),
         ignores_csr_names: profile.csr_names == CsrNames::Ignore,
         trusted_context: profile.context.iter().map(|field| field.name().to_owned()).collect(),
         approval: Some(approval),
         approval_expires_seconds,
         rate: profile.rate.map(|rate| v1::RateLimit {
-            requests: rate.per_minute,
-            seconds: 60,
+            per_minute: rate.per_minute,
+            burst: rate.burst.unwrap_or(rate.per_minute),
         }),
         path_length,
         frozen: snapshot.frozen.contains(&FreezeTarget::Profile(profile.name().clone())),
@@ -101,6 +107,12 @@ fn description(text: &str) -> String {
     found.unwrap_or_default()
 }
 
+const fn default_usages(rule: &UsageRule) -> &BTreeSet<Usage> {
+    match rule {
+        UsageRule::Fixed(set) | UsageRule::Choice { default: set, .. } => set,
+    }
+}
+
 fn approval(snapshot: &Snapshot, caller: &Caller, profile: &Profile) -> Result<(v1::Quorum, u64), Failure> {
     match &profile.approval {
         Approval::Automatic => Ok((v1::Quorum::default(), 0)),
@@ -114,42 +126,61 @@ fn approval(snapshot: &Snapshot, caller: &Caller, profile: &Profile) -> Result<(
     }
 }
 
-fn subject_rules(kind: stele_core::names::AttributeType, rule: &AttributeRule) -> Vec<v1::SubjectRule> {
-    use v1::subject_rule::Source;
-    let one = |required, source| v1::SubjectRule {
+fn subject_rule(kind: AttributeType, rule: &AttributeRule) -> v1::SubjectRule {
+    let texts = |templates: &[Template]| templates.iter().map(ToString::to_string).collect();
+    let empty = v1::SubjectRule {
         r#type: attribute_type_to_wire(kind).into(),
-        required,
-        source: Some(source),
+        max_values: 1,
+        ..v1::SubjectRule::default()
     };
     match rule {
-        AttributeRule::Fixed(values) => values.iter().map(|v| one(true, Source::Fixed(v.clone()))).collect(),
-        AttributeRule::Request { patterns, required, .. } => patterns
-            .iter()
-            .map(|p| one(*required, Source::Pattern(p.to_string())))
-            .collect(),
-        AttributeRule::Context { template, .. } => vec![one(true, Source::Template(template.to_string()))],
+        AttributeRule::Fixed(values) => v1::SubjectRule {
+            max_values: count(values.len()),
+            fixed: values.clone(),
+            ..empty
+        },
+        AttributeRule::Request {
+            patterns,
+            required,
+            max,
+        } => v1::SubjectRule {
+            required: *required,
+            max_values: count(*max),
+            patterns: texts(patterns),
+            ..empty
+        },
+        AttributeRule::Context { template, .. } => v1::SubjectRule {
+            template: template.to_string(),
+            ..empty
+        },
     }
 }
 
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
 fn san_rules(rules: &SanRules) -> v1::SanRules {
-    fn texts<T: ToString>(items: &[T]) -> impl Iterator<Item = String> + '_ {
-        items.iter().map(ToString::to_string)
+    fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+        items.iter().map(ToString::to_string).collect()
     }
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let rule = |patterns, always, of: &CountRule, wildcards| v1::NameRule {
+        patterns,
+        always,
+        min_names: count(of.min),
+        max_names: count(of.max),
+        wildcards,
+    };
+    let dns = rules.dns.as_ref();
+    let uri = rules.uri.as_ref();
+    let ip = rules.ip.as_ref();
+    let email = rules.email.as_ref();
     v1::SanRules {
-        dns_patterns: rules
-            .dns
-            .iter()
-            .flat_map(|r| texts(&r.patterns).chain(texts(&r.always)))
-            .collect(),
-        ip_networks: rules.ip.iter().flat_map(|r| texts(&r.cidrs)).collect(),
-        uri_templates: rules
-            .uri
-            .iter()
-            .flat_map(|r| texts(&r.templates).chain(texts(&r.always)))
-            .collect(),
-        email_patterns: rules.email.iter().flat_map(|r| texts(&r.patterns)).collect(),
-        max_names: count(rules.count.max),
         min_names: count(rules.count.min),
+        max_names: count(rules.count.max),
+        dns: dns.map(|r| rule(texts(&r.patterns), texts(&r.always), &r.count, r.wildcard)),
+        ip: ip.map(|r| rule(texts(&r.cidrs), Vec::new(), &r.count, false)),
+        uri: uri.map(|r| rule(texts(&r.templates), texts(&r.always), &r.count, false)),
+        email: email.map(|r| rule(texts(&r.patterns), Vec::new(), &r.count, false)),
     }
 }

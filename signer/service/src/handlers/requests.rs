@@ -8,7 +8,7 @@ use stele_api::v1::{
     GetRequestResponse, ListRequestsRequest, ListRequestsResponse, WithdrawRequestRequest, WithdrawRequestResponse,
 };
 use stele_core::authority::texts::Decision;
-use stele_core::types::{CallerName, CallerSan};
+use stele_core::types::CallerSan;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
@@ -17,7 +17,6 @@ use crate::authorise::{Caller, caller};
 use crate::error::SignerError;
 use crate::page_token;
 use crate::signer::Signer;
-use crate::snapshot::Snapshot;
 use crate::views::{Detail, index_state};
 
 #[tonic::async_trait]
@@ -94,22 +93,20 @@ impl RequestService for Handlers {
 }
 
 /// Whose requests are meant: one's own, or another's where the caller may see all.
-fn whose(snapshot: &Snapshot, caller: &Caller, named: Option<&CallerName>) -> Result<CallerSan, Failure> {
-    let hidden = || Failure::new(Reason::RequestNotFound, "no such request, or it is not yours to see");
+fn whose(caller: &Caller, named: Option<&CallerSan>) -> Result<CallerSan, Failure> {
     match named {
-        None => Ok(caller.san.clone()),
-        Some(name) if *name == caller.name => Ok(caller.san.clone()),
-        Some(name) if caller.sees_all => {
-            let known = snapshot.authority()?.callers().get(name);
-            known.map(|c| c.san.clone()).ok_or_else(hidden)
+        Some(other) if *other != caller.san && !caller.sees_all => {
+            let why = "no such request, or it is not yours to see";
+            Err(Failure::new(Reason::RequestNotFound, why))
         }
-        Some(_) => Err(hidden()),
+        Some(san) => Ok(san.clone()),
+        None => Ok(caller.san.clone()),
     }
 }
 
 fn get(signer: &Signer, caller: &Caller, key: RequestKey) -> Result<GetRequestResponse, Failure> {
     let snapshot = signer.snapshot.load_full();
-    let san = whose(&snapshot, caller, key.caller.as_ref())?;
+    let san = whose(caller, key.caller.as_ref())?;
     let request = signer.show(&snapshot, &san, &key.id)?;
     if let Some(attempt) = key.attempt.filter(|attempt| *attempt != request.attempt) {
         let why = format!(
@@ -124,7 +121,7 @@ fn get(signer: &Signer, caller: &Caller, key: RequestKey) -> Result<GetRequestRe
 fn list(signer: &Signer, caller: &Caller, filter: &RequestFilter) -> Result<ListRequestsResponse, Failure> {
     let snapshot = signer.snapshot.load_full();
     let mine = (!caller.sees_all || filter.caller.is_some())
-        .then(|| whose(&snapshot, caller, filter.caller.as_ref()))
+        .then(|| whose(caller, filter.caller.as_ref()))
         .transpose()?;
     let conditions = format!("{mine:?} {:?} {:?}", filter.states, filter.profile);
     let mut before = page_token::read(filter.page.token.as_deref(), &conditions)?;
