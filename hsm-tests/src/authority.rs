@@ -73,10 +73,15 @@ pub fn files(operators: &[&Operator], keeper: &KeeperFiles, root: &Root) -> BTre
         );
     }
     text += &format!("[[caller]]\nname = \"cluster-signer\"\nsan = \"{CALLER}\"\nroles = [\"request\"]\n");
+    for Operator { name, .. } in operators.iter().filter(|o| o.name != "alice") {
+        text += &format!(
+            "[[caller]]\nname = \"{name}-caller\"\nsan = \"uri:spiffe://stele/operator/{name}\"\nroles = [\"operate\"]\n"
+        );
+    }
     text += &format!(
         "[[caller]]\nname = \"alice-caller\"\nsan = \"{OPERATORS_CALLER}\"\nroles = [\"request\", \"operate\"]\n"
     );
-    text += "[client_ca]\nkey = \"issuing-ca\"\n[enrolment]\nprofiles = []\n";
+    text += "[client_ca]\nkey = \"access-ca\"\n[enrolment]\nprofiles = []\n";
     for requested in &keeper.request.keys {
         let ceiling = match requested.key.as_str() {
             "cluster-ca" => "kinds = [\"intermediate\", \"crl\"]\nmax_validity = \"90d\"\npath_length = 0\n",

@@ -16,10 +16,15 @@ use stele_core::tbs::{CaConstraints, CertificateSpec, NameConstraints, assemble,
 use stele_core::types::*;
 use stele_hsm_tests::authority::{self, CALLER, OPERATORS_CALLER};
 use stele_hsm_tests::hierarchy::{Root, common_name, now, serial};
-use stele_hsm_tests::keeper::{KeeperFiles, Running};
+use stele_hsm_tests::keeper::{KeeperFiles, Keys, Running};
 use stele_hsm_tests::operator::Operator;
 use stele_hsm_tests::scratch::Scratch;
 
+const KEYS: Keys<'_> = &[
+    ("cluster-ca", "ec-p384"),
+    ("issuing-ca", "ec-p256"),
+    ("access-ca", "ec-p256"),
+];
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running keeper with everything that it may honestly have.
@@ -40,12 +45,7 @@ fn key(name: &str) -> KeyName {
 impl World {
     fn new() -> Self {
         let scratch = Scratch::new();
-        let files = KeeperFiles::init(
-            &scratch,
-            "signer",
-            "stele.example/hostile",
-            &[("cluster-ca", "ec-p384"), ("issuing-ca", "ec-p256")],
-        );
+        let files = KeeperFiles::init(&scratch, "signer", "stele.example/hostile", KEYS);
         let root = Root::new();
         let (alice, bob) = (Operator::new(&scratch, "alice"), Operator::new(&scratch, "bob"));
         let bundle = authority::bundle(0, None, authority::files(&[&alice, &bob], &files, &root));
@@ -349,7 +349,7 @@ fn the_ceiling_holds_whatever_the_signer_asks() {
     refused(w.append(w.intent(&uri, Authority::Policy)), "spiffe://");
     let mut usage = w.leaf();
     usage.usages.push(Usage::CodeSigning);
-    refused(w.append(w.intent(&usage, Authority::Policy)), "code signing");
+    refused(w.append(w.intent(&usage, Authority::Policy)), "extKeyUsage");
     let mut ca = w.leaf();
     ca.ca = Some(CaConstraints {
         path_length: None,
@@ -509,12 +509,7 @@ fn bundles_need_the_quorum_of_the_one_before() {
 #[test]
 fn a_first_bundle_of_the_signers_own_making_is_refused() {
     let scratch = Scratch::new();
-    let files = KeeperFiles::init(
-        &scratch,
-        "signer",
-        "stele.example/first",
-        &[("cluster-ca", "ec-p384"), ("issuing-ca", "ec-p256")],
-    );
+    let files = KeeperFiles::init(&scratch, "signer", "stele.example/first", KEYS);
     let (root, mallory, eve) = (
         Root::new(),
         Operator::new(&scratch, "mallory"),

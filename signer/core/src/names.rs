@@ -1,6 +1,8 @@
 //! Subjects, subject alternative names and usages, as requests propose them and certificates carry them.
 
-mod encoding;
+mod general;
+mod subject;
+mod usage;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-pub use encoding::{general_names_from_der, general_names_to_der};
+pub use general::{general_names_from_der, general_names_to_der};
 
 /// The attribute types that Stele knows in a distinguished name (RFC 5280 section 4.1.2.4, RFC 4519).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -253,3 +253,6 @@ text!(RecoveryText, "stele-recovery-v1", "stele-recovery", {
     "detail-sha256" => detail_sha256,
     "expires" => expires,
 });
+
+#[cfg(test)]
+mod tests;

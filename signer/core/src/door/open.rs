@@ -52,6 +52,9 @@ impl Entry<'_> {
                 proven.unrepresentable().to_vec(),
             )
         };
+        // An extended key usage that no profile can name is an extension that no profile permitted.
+        let unknown = proven.unknown_usages().iter().map(|oid| (oid.clone(), false));
+        let other_extensions = proven.other_extensions().iter().cloned().chain(unknown).collect();
         let key = proven.public_key();
         Ok(Proposal {
             subject,
@@ -60,7 +63,7 @@ impl Entry<'_> {
             unrepresentable,
             usages: wanted.usages.clone().or_else(|| proven.usages()),
             basic_constraints: proven.basic_constraints(),
-            other_extensions: proven.other_extensions().to_vec(),
+            other_extensions,
             key_algorithm: key.algorithm(),
             spki_der: key.spki_der().to_vec(),
             ski: key.subject_key_identifier(),

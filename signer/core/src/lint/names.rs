@@ -166,15 +166,11 @@ fn subject_values(c: &TbsView) -> Result<(), String> {
 }
 
 fn is_dns_name(name: &str) -> bool {
-    let (base, least_labels) = match name.strip_prefix("*.") {
-        Some(base) => (base, 1),
-        None => (name, 1),
-    };
+    let base = name.strip_prefix("*.").unwrap_or(name);
     let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let label =
         |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(inner) && !l.starts_with('-') && !l.ends_with('-');
-    let labels = base.split('.').count();
-    name.len() <= 253 && labels >= least_labels && base.split('.').all(label) && !looks_like_address(base)
+    name.len() <= 253 && base.split('.').all(label) && !looks_like_address(base)
 }
 
 /// Text that a client would read as an address: dotted or plain numbers too, since resolvers accept them.

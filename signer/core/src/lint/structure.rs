@@ -215,10 +215,10 @@ fn extension_criticality(c: &TbsView) -> Result<(), String> {
 }
 
 fn ca_key_usage(c: &TbsView) -> Result<(), String> {
-    if !c.ca {
+    // Where there is no key usage at all, `key-usage-present` says so.
+    let Some(usages) = c.key_usages.as_deref().filter(|_| c.ca) else {
         return Ok(());
-    }
-    let usages = c.key_usages.as_deref().unwrap_or_default();
+    };
     let fits = |u: &Usage| matches!(u, Usage::CertSign | Usage::CrlSign | Usage::DigitalSignature);
     require(usages.contains(&Usage::CertSign) && usages.iter().all(fits), || {
         usages.iter().map(|u| u.name()).collect::<Vec<_>>().join(", ")

@@ -98,7 +98,7 @@ fn usage_pairs(c: &TbsView) -> Result<(), String> {
     lonely.map_or(Ok(()), |(extended, _)| Err(format!("{} alone", extended.name())))
 }
 
-/// The first octets of the three algorithm identifiers in a SubjectPublicKeyInfo: RSA, EC, Ed25519.
+/// The algorithms are RSA, EC and, for the rest, Ed25519: no other key gets this far.
 fn fits_key(c: &TbsView) -> Result<(), String> {
     let spki = spki::SubjectPublicKeyInfoRef::try_from(c.spki_der.as_slice()).map_err(|e| e.to_string())?;
     let algorithm = spki.algorithm.oid.to_string();

@@ -1,24 +1,21 @@
 //! From the file to the checked [`Profile`]: every fault is reported, never only the first.
 
-use std::collections::BTreeSet;
+mod kinds;
+mod sans;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use der::asn1::ObjectIdentifier;
 
-use super::approval::Approval;
+use super::Profile;
 use super::context::ContextField;
-use super::raw::{RawAttribute, RawDns, RawKind, RawProfile, RawSans, RawUri, RawUsages};
-use super::rules::{AttributeRule, CaRules, CountRule, DnsRule, EmailRule, IpRule, Kind, SanRules, UriRule, UsageRule};
+use super::raw::{RawAttribute, RawProfile};
+use super::rules::AttributeRule;
 use super::source::Source;
 use super::template::Template;
-use super::{Profile, Seconds};
 use crate::error::Error;
-use crate::names::{AttributeType, Usage};
+use crate::names::AttributeType;
 use crate::types::Digest;
-
-/// How many names a certificate may have when the profile does not say.
-const DEFAULT_MAX_NAMES: usize = 100;
-/// The longest that a proposal may wait for its approvals.
-const MAX_APPROVAL_WAIT: Seconds = Seconds(90 * 86_400);
 
 /// Collects faults with their places.
 struct Checker<'a> {
@@ -62,15 +59,15 @@ pub(super) fn validate(source: Source<'_>) -> Result<Profile, Vec<Error>> {
     };
     check_simple(&mut c, &raw);
     check_fields(&mut c, &raw);
-    let usages = usages(&mut c, &raw.usages);
-    let kind = kind(&mut c, &raw, &usages);
-    let mut subject = std::collections::BTreeMap::new();
+    let usages = kinds::usages(&mut c, &raw.usages);
+    let kind = kinds::kind(&mut c, &raw, &usages);
+    let mut subject = BTreeMap::new();
     for (attribute, rule) in &raw.subject {
         if let Some(rule) = attribute_rule(&mut c, *attribute, rule) {
             subject.insert(*attribute, rule);
         }
     }
-    let sans = sans(&mut c, raw.sans);
+    let sans = sans::sans(&mut c, raw.sans);
     let policies = c.oids("policies", &raw.policies);
     let ignored_extensions = c.oids("ignored_extensions", &raw.ignored_extensions);
     if !c.errors.is_empty() {
@@ -230,177 +227,6 @@ fn check_fields(c: &mut Checker<'_>, raw: &RawProfile) {
     }
 }
 
-fn usages(c: &mut Checker<'_>, raw: &RawUsages) -> UsageRule {
-    let rule = match (&raw.fixed, &raw.allowed) {
-        (Some(fixed), None) => {
-            c.require(
-                raw.required.is_none() && raw.default.is_none(),
-                "usages",
-                "`required` or `default` beside `fixed`",
-                "them beside `allowed` only",
-            );
-            UsageRule::Fixed(fixed.clone())
-        }
-        (None, Some(allowed)) => UsageRule::Choice {
-            allowed: allowed.clone(),
-            required: raw.required.clone().unwrap_or_default(),
-            default: raw.default.clone().unwrap_or_default(),
-        },
-        _ => {
-            c.fault(
-                "usages",
-                "both or neither of `fixed` and `allowed`",
-                "exactly one of them",
-            );
-            UsageRule::Fixed(BTreeSet::new())
-        }
-    };
-    if let UsageRule::Choice {
-        allowed,
-        required,
-        default,
-    } = &rule
-    {
-        c.require(
-            required.is_subset(allowed),
-            "usages.required",
-            list(required),
-            format!("some of {}", list(allowed)),
-        );
-        c.require(
-            default.is_subset(allowed) && required.is_subset(default),
-            "usages.default",
-            list(default),
-            format!("some of {} with {}", list(allowed), list(required)),
-        );
-    }
-    c.require(!rule.permitted().is_empty(), "usages", "none", "at least one usage");
-    rule
-}
-
-fn list(usages: &BTreeSet<Usage>) -> String {
-    usages
-        .iter()
-        .map(|u| format!("`{}`", u.name()))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn kind(c: &mut Checker<'_>, raw: &RawProfile, usages: &UsageRule) -> Kind {
-    check_approval(c, raw);
-    if raw.kind == RawKind::Intermediate {
-        c.require(
-            usages.certain().contains(&Usage::CertSign),
-            "usages",
-            list(usages.certain()),
-            "`cert sign` always, for an intermediate",
-        );
-        c.require(
-            !raw.no_rev_avail,
-            "no_rev_avail",
-            "true in an intermediate",
-            "false (RFC 9608 section 2)",
-        );
-        let Some(basic) = &raw.basic_constraints else {
-            c.fault(
-                "basic_constraints",
-                "none",
-                "basic_constraints = { path_length = N } for an intermediate",
-            );
-            return Kind::Leaf;
-        };
-        let name_constraints = raw.name_constraints.clone().unwrap_or_default();
-        for dns in name_constraints
-            .permitted
-            .dns
-            .iter()
-            .chain(&name_constraints.excluded.dns)
-        {
-            c.require(
-                !dns.starts_with('.') && dns.is_ascii(),
-                "name_constraints",
-                format!("dns `{}`", dns.escape_debug()),
-                "ASCII domains without a leading dot",
-            );
-        }
-        return Kind::Intermediate(Box::new(CaRules {
-            path_length: basic.path_length,
-            name_constraints,
-        }));
-    }
-    c.require(
-        raw.basic_constraints.is_none(),
-        "basic_constraints",
-        "some",
-        "none but in an intermediate",
-    );
-    c.require(
-        raw.name_constraints.is_none(),
-        "name_constraints",
-        "some",
-        "none but in an intermediate",
-    );
-    let signing = [Usage::CertSign, Usage::CrlSign]
-        .iter()
-        .any(|u| usages.permitted().contains(u));
-    c.require(
-        !signing,
-        "usages",
-        list(usages.permitted()),
-        "neither `cert sign` nor `crl sign` but in an intermediate",
-    );
-    let need = |c: &mut Checker<'_>, usage: Usage| {
-        c.require(
-            usages.certain().contains(&usage),
-            "usages",
-            list(usages.certain()),
-            format!("`{}` always, for this kind", usage.name()),
-        );
-    };
-    match raw.kind {
-        RawKind::Caller => {
-            need(c, Usage::ClientAuth);
-            c.require(
-                !usages.permitted().contains(&Usage::ServerAuth),
-                "usages",
-                list(usages.permitted()),
-                "no `server auth` in a caller's certificate",
-            );
-            Kind::Caller
-        }
-        RawKind::Server => {
-            need(c, Usage::ServerAuth);
-            c.require(
-                !usages.permitted().contains(&Usage::ClientAuth),
-                "usages",
-                list(usages.permitted()),
-                "no `client auth` in the server's certificate, which would make it a caller",
-            );
-            Kind::Server
-        }
-        RawKind::Leaf | RawKind::Intermediate => Kind::Leaf,
-    }
-}
-
-fn check_approval(c: &mut Checker<'_>, raw: &RawProfile) {
-    match &raw.approval {
-        Approval::Automatic => {
-            let permitted = "{ m = 1 or more, role = ..., expires = ... }: a CA certificate always needs a quorum";
-            c.require(raw.kind != RawKind::Intermediate, "approval", "automatic", permitted);
-        }
-        Approval::Quorum { m, expires, .. } => {
-            c.require(*m >= 1, "approval", "m = 0", "m of at least 1");
-            let fits = expires.0 > 0 && *expires <= MAX_APPROVAL_WAIT;
-            c.require(
-                fits,
-                "approval",
-                format!("expires = {expires}"),
-                format!("more than nothing and at most {MAX_APPROVAL_WAIT}"),
-            );
-        }
-    }
-}
-
 fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttribute) -> Option<AttributeRule> {
     let path = format!("subject.{}", attribute.name());
     let only_request = raw.required.is_none() && raw.max.is_none();
@@ -453,103 +279,4 @@ fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttrib
             None
         }
     }
-}
-
-fn sans(c: &mut Checker<'_>, raw: RawSans) -> SanRules {
-    let rules = SanRules {
-        count: count(c, "sans", raw.min, raw.max),
-        dns: raw.dns.map(|dns| dns_rule(c, dns)),
-        ip: raw.ip.map(|ip| {
-            c.require(
-                !ip.cidrs.is_empty(),
-                "sans.ip.cidrs",
-                "none",
-                "at least one network; leave `ip` out to forbid addresses",
-            );
-            IpRule {
-                count: count(c, "sans.ip", ip.min, ip.max),
-                cidrs: ip.cidrs,
-            }
-        }),
-        uri: raw.uri.map(|uri| uri_rule(c, uri)),
-        email: raw.email.map(|email| {
-            c.require(
-                !email.patterns.is_empty(),
-                "sans.email.patterns",
-                "none",
-                "at least one pattern; leave `email` out to forbid addresses",
-            );
-            EmailRule {
-                count: count(c, "sans.email", email.min, email.max),
-                patterns: email.patterns,
-            }
-        }),
-    };
-    let any = rules.dns.is_some() || rules.ip.is_some() || rules.uri.is_some() || rules.email.is_some();
-    c.require(
-        any || rules.count.min == 0,
-        "sans.min",
-        rules.count.min.to_string(),
-        "0 where no form of name is permitted",
-    );
-    rules
-}
-
-fn dns_rule(c: &mut Checker<'_>, raw: RawDns) -> DnsRule {
-    let some = !raw.patterns.is_empty() || !raw.always.is_empty();
-    c.require(
-        some,
-        "sans.dns",
-        "neither `patterns` nor `always`",
-        "at least one; leave `dns` out to forbid DNS names",
-    );
-    always(c, "sans.dns.always", &raw.always);
-    DnsRule {
-        count: count(c, "sans.dns", raw.min, raw.max),
-        patterns: raw.patterns,
-        wildcard: raw.wildcard,
-        always: raw.always,
-    }
-}
-
-fn uri_rule(c: &mut Checker<'_>, raw: RawUri) -> UriRule {
-    let some = !raw.templates.is_empty() || !raw.always.is_empty();
-    c.require(
-        some,
-        "sans.uri",
-        "neither `templates` nor `always`",
-        "at least one; leave `uri` out to forbid URIs",
-    );
-    always(c, "sans.uri.always", &raw.always);
-    UriRule {
-        count: count(c, "sans.uri", raw.min, raw.max),
-        templates: raw.templates,
-        always: raw.always,
-    }
-}
-
-fn always(c: &mut Checker<'_>, path: &str, templates: &[Template]) {
-    for template in templates {
-        c.require(
-            template.is_exact(),
-            path,
-            format!("`{template}`"),
-            "templates without stars",
-        );
-    }
-}
-
-fn count(c: &mut Checker<'_>, path: &str, min: Option<usize>, max: Option<usize>) -> CountRule {
-    let rule = CountRule {
-        min: min.unwrap_or(0),
-        max: max.unwrap_or(DEFAULT_MAX_NAMES),
-    };
-    let fits = rule.min <= rule.max && (1..=1000).contains(&rule.max);
-    c.require(
-        fits,
-        path,
-        format!("min {}, max {}", rule.min, rule.max),
-        "min <= max, and max from 1 to 1000",
-    );
-    rule
 }

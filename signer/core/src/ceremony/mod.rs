@@ -1,6 +1,32 @@
 //! The files that a ceremony reads and leaves: plan, signer's request, hand-over, manifest. All are canonical JSON:
 //! reading encodes again and compares.
 
+mod draw;
+mod facts;
+mod fill;
+mod log;
+mod minutes;
+mod pem;
+mod readable;
+mod request;
+pub mod script;
+mod span;
+pub mod texts;
+pub mod transcript;
+mod words;
+
+pub use draw::{Drawing, draw};
+pub use facts::{Attempt, Facts, Found, Outcome};
+pub use fill::fill;
+pub use log::{WholeLog, record_at};
+pub use minutes::{Minutes, minutes};
+pub use pem::{from_pem, to_pem};
+pub use readable::{readable_plan, readable_step};
+pub use request::CheckedRequest;
+pub use script::Script;
+pub use span::Span;
+pub use words::words;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,121 @@
+//! `stele csr new`: a key and a certificate request, for people who would otherwise look up openssl's options.
+
+use std::path::PathBuf;
+
+use rcgen::string::Ia5String;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize, SanType,
+};
+use serde_json::json;
+use stele_core::csr::{Csr, Limits};
+use stele_core::names::San;
+use stele_core::types::KeyAlgorithm;
+
+use crate::error::CliError;
+use crate::files;
+use crate::output::Answer;
+
+/// Makes keys and certificate requests.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum CsrCommand {
+    /// Makes a private key (PKCS#8, mode 0600) and a request for it
+    New(NewArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct NewArgs {
+    /// Where the private key goes, PEM
+    #[arg(long, value_name = "FILE")]
+    key_out: PathBuf,
+    /// Where the request goes, PEM
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The key's algorithm
+    #[arg(long, default_value = "ec-p256", value_parser = algorithm, value_name = "ALGORITHM")]
+    algorithm: KeyAlgorithm,
+    /// commonName
+    #[arg(long, value_name = "TEXT")]
+    cn: Option<String>,
+    /// organizationName, which Kubernetes reads as a group
+    #[arg(long, value_name = "TEXT")]
+    org: Option<String>,
+    /// organizationalUnitName
+    #[arg(long, value_name = "TEXT")]
+    org_unit: Option<String>,
+    /// countryName, two letters
+    #[arg(long, value_name = "CC")]
+    country: Option<String>,
+    /// A subject alternative name, dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS
+    #[arg(long = "san", value_name = "FORM:NAME")]
+    sans: Vec<San>,
+}
+
+fn algorithm(word: &str) -> Result<KeyAlgorithm, String> {
+    serde_json::from_value(json!(word))
+        .map_err(|_| "one of: ec-p256, ec-p384, ec-p521, rsa2048, rsa3072, rsa4096, ed25519".to_owned())
+}
+
+/// Runs the command.
+pub(crate) fn run(command: &CsrCommand) -> Result<Answer, CliError> {
+    let CsrCommand::New(args) = command;
+    files::require_absent([args.key_out.as_path(), args.out.as_path()])?;
+    let failed = |e: rcgen::Error| CliError::Usage(format!("the request cannot be made: {e}"));
+    let key = key(args.algorithm).map_err(failed)?;
+    let request = params(args)?.serialize_request(&key).map_err(failed)?;
+    // What we hand out must pass what we would check when it comes back.
+    let csr = Csr::prove(request.der(), &Limits::default())?;
+    files::create_secret(&args.key_out, key.serialize_pem().as_bytes())?;
+    files::create(&args.out, request.pem().map_err(failed)?.as_bytes())?;
+    let digest = csr.public_key().digest();
+    let text = format!(
+        "a new {} key and its request, key sha256 {digest}\nwritten: {}, {}",
+        args.algorithm,
+        args.key_out.display(),
+        args.out.display()
+    );
+    let json = json!({"algorithm": args.algorithm, "spki_sha256": digest, "key": args.key_out, "csr": args.out});
+    Ok(Answer::new(text, json))
+}
+
+fn key(algorithm: KeyAlgorithm) -> Result<KeyPair, rcgen::Error> {
+    match algorithm {
+        KeyAlgorithm::EcP256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+        KeyAlgorithm::EcP384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
+        KeyAlgorithm::EcP521 => KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512),
+        KeyAlgorithm::Ed25519 => KeyPair::generate_for(&PKCS_ED25519),
+        KeyAlgorithm::Rsa2048 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
+        KeyAlgorithm::Rsa3072 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072),
+        KeyAlgorithm::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
+    }
+}
+
+fn params(args: &NewArgs) -> Result<CertificateParams, CliError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    for (kind, value) in [
+        (DnType::CountryName, &args.country),
+        (DnType::OrganizationName, &args.org),
+        (DnType::OrganizationalUnitName, &args.org_unit),
+        (DnType::CommonName, &args.cn),
+    ] {
+        if let Some(value) = value {
+            params.distinguished_name.push(kind, value.as_str());
+        }
+    }
+    params.subject_alt_names = args.sans.iter().map(general_name).collect::<Result<_, _>>()?;
+    Ok(params)
+}
+
+fn general_name(san: &San) -> Result<SanType, CliError> {
+    let ia5 = |text: &String| {
+        Ia5String::try_from(text.as_str())
+            .map_err(|_| CliError::Usage(format!("--san: found `{san}`; permitted: ASCII")))
+    };
+    Ok(match san {
+        San::Dns(name) => SanType::DnsName(ia5(name)?),
+        San::Ip(address) => SanType::IpAddress(*address),
+        San::Uri(uri) => SanType::URI(ia5(uri)?),
+        San::Email(address) => SanType::Rfc822Name(ia5(address)?),
+    })
+}

@@ -1,0 +1,281 @@
+//! A ceremony's transcript, verified from its files alone: whoever holds it and the root's fingerprint needs neither
+//! the operators' word nor the machine's.
+
+mod documents;
+mod signatures;
+
+use std::collections::BTreeMap;
+
+use super::{CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem};
+use crate::authority::Bundle;
+use crate::checkpoint::Checkpoint;
+use crate::error::Error;
+use crate::record::Purpose;
+use crate::types::{Digest, KeyName};
+
+/// The names of the files.
+pub mod name {
+    /// The reviewed script.
+    pub const SCRIPT: &str = "script.toml";
+    /// The signer's request.
+    pub const REQUEST: &str = "signer-request.json";
+    /// The authority bundle.
+    pub const BUNDLE: &str = "bundle.json";
+    /// The text over it that people signed.
+    pub const BUNDLE_TEXT: &str = "bundle.txt";
+    /// The plan.
+    pub const PLAN: &str = "plan.json";
+    /// The text over it that people signed.
+    pub const PLAN_TEXT: &str = "plan.txt";
+    /// The plan for people.
+    pub const READABLE: &str = "plan-readable.txt";
+    /// The minutes.
+    pub const MINUTES: &str = "minutes.txt";
+    /// The log's verifier key.
+    pub const VKEY: &str = "ledger.vkey";
+    /// The root certificate.
+    pub const ROOT: &str = "root.pem";
+    /// The root's CRL.
+    pub const ROOT_CRL: &str = "root.crl.pem";
+    /// The manifest, which does not name itself.
+    pub const MANIFEST: &str = "manifest.json";
+    /// Before the paths of the log's files.
+    pub const LOG: &str = "log/";
+}
+
+/// The file of what a step brought forth.
+#[must_use]
+pub fn output_name(purpose: Purpose, subject_key: &KeyName) -> String {
+    match purpose {
+        Purpose::Root => name::ROOT.to_owned(),
+        Purpose::Crl => name::ROOT_CRL.to_owned(),
+        _ => format!("{subject_key}.pem"),
+    }
+}
+
+/// The file of an operator's signature over a text.
+#[must_use]
+pub fn signature_name(text: &str, operator: &str) -> String {
+    format!("{text}.{operator}.sig")
+}
+
+/// The PEM label of what a step brings forth.
+#[must_use]
+pub const fn pem_label(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Crl => "X509 CRL",
+        _ => "CERTIFICATE",
+    }
+}
+
+/// The manifest of these files, which are all but the log and the manifest.
+#[must_use]
+pub fn manifest(files: &BTreeMap<String, Vec<u8>>) -> Manifest {
+    let listed = files
+        .iter()
+        .filter(|(path, _)| *path != name::MANIFEST && !path.starts_with(name::LOG));
+    let entry = |(path, bytes): (&String, &Vec<u8>)| ManifestEntry {
+        path: path.clone(),
+        sha256: Digest::of(bytes),
+    };
+    Manifest {
+        v: super::VERSION,
+        files: listed.map(entry).collect(),
+    }
+}
+
+/// What a verified transcript says.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What was checked, one line each.
+    pub checked: Vec<String>,
+    /// The ceremony's log.
+    pub log: WholeLog,
+    /// Its verifier key.
+    pub vkey: String,
+    /// The signer's request, with the checkpoint of the signer's log.
+    pub request: SignerRequest,
+    /// The root certificate in DER.
+    pub root: Vec<u8>,
+}
+
+/// Verifies a transcript: paths relative to its directory with `/`, and their bytes. `anchor` is the root certificate
+/// in DER as the verifier knows it from elsewhere; without it the transcript is only consistent with itself.
+///
+/// # Errors
+/// Everything that is wrong, as far as what is wrong lets one look.
+pub fn verify(files: &BTreeMap<String, Vec<u8>>, anchor: Option<&[u8]>) -> Result<Verified, Vec<Error>> {
+    let read = Read::new(files).map_err(|e| vec![e])?;
+    let mut tally = Tally::default();
+    tally.check("manifest: every file listed, none altered, none added", read.manifest());
+    tally.check("log: closed over this manifest", read.closed());
+    tally.check(
+        "log: every promise of its records, as any auditor checks them",
+        read.audited(),
+    );
+    tally.check("script: recorded in the log, bound by the plan", read.script_bound());
+    tally.check(
+        "signer's request: recorded; its checkpoint opens, its CSRs prove possession",
+        read.request(),
+    );
+    tally.check(
+        "plan: what script, keys, dates and serials make, byte for byte",
+        read.plan(),
+    );
+    tally.check(
+        "bundle: recorded, signed by its quorum before it expired",
+        read.bundle_signed(),
+    );
+    tally.check(
+        "plan: recorded, signed by the quorum before it expired",
+        read.plan_signed(),
+    );
+    for step in &read.plan.steps {
+        let what = format!("step {}: {}", step.step, output_name(step.purpose, &step.subject_key));
+        tally.check(
+            &format!("{what}: intent, signature and file agree with the plan"),
+            read.step(step),
+        );
+    }
+    tally.check(
+        "minutes and readable plan: what plan and log make of them",
+        read.papers(),
+    );
+    let root = tally.check("root.pem: one certificate", read.root());
+    if let (Some(anchor), Some(root)) = (anchor, &root) {
+        tally.check("root.pem: the given root", same("root.pem", root, anchor));
+    }
+    let (Some(root), []) = (root, tally.faults.as_slice()) else {
+        return Err(tally.faults);
+    };
+    Ok(Verified {
+        checked: tally.checked,
+        log: read.log,
+        vkey: read.vkey,
+        request: read.request,
+        root,
+    })
+}
+
+/// Verifies that the signer's log and a verified transcript hold each other's checkpoints.
+///
+/// # Errors
+/// When the signer's log has another origin, is no continuation of what the ceremony saw, or did not take its hand-over.
+pub fn verify_binding(transcript: &Verified, signer: &WholeLog) -> Result<(), Error> {
+    if signer.checkpoint().origin != transcript.request.origin {
+        let permitted = format!("`{}`, for which the ceremony was held", transcript.request.origin);
+        return Err(Error::malformed(
+            "signer's log",
+            format!("origin `{}`", signer.checkpoint().origin),
+            permitted,
+        ));
+    }
+    let seen = Checkpoint::from_note_unverified(&transcript.request.checkpoint)?;
+    if seen.size > signer.checkpoint().size || signer.root_at(seen.size)? != seen.root {
+        let why = "its beginning is not the log whose checkpoint the ceremony recorded";
+        return Err(Error::unverified("signer's log", why));
+    }
+    let taken = signer.records()?.into_iter().any(|record| {
+        matches!(record.body, crate::record::Body::CeremonyImported(imported)
+            if imported.vkey == transcript.vkey && imported.checkpoint == transcript.log.note())
+    });
+    if !taken {
+        return Err(Error::unverified(
+            "signer's log",
+            "it does not hold the ceremony's final checkpoint",
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Tally {
+    checked: Vec<String>,
+    faults: Vec<Error>,
+}
+
+impl Tally {
+    fn check<T>(&mut self, what: &str, result: Result<T, Error>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.checked.push(what.to_owned());
+                Some(value)
+            }
+            Err(error) => {
+                self.faults.push(error);
+                None
+            }
+        }
+    }
+}
+
+/// The files, read; nothing of them is believed yet but their form.
+struct Read<'f> {
+    files: &'f BTreeMap<String, Vec<u8>>,
+    script: Script,
+    request: SignerRequest,
+    bundle: Bundle,
+    plan: Plan,
+    plan_sha256: Digest,
+    vkey: String,
+    log: WholeLog,
+    facts: Facts,
+}
+
+impl<'f> Read<'f> {
+    fn new(files: &'f BTreeMap<String, Vec<u8>>) -> Result<Self, Error> {
+        let script = Script::parse(name::SCRIPT, text(files, name::SCRIPT)?).map_err(first)?;
+        let vkey = text(files, name::VKEY)?;
+        let vkey = vkey
+            .strip_suffix('\n')
+            .ok_or_else(|| Error::malformed(name::VKEY, "no newline at the end", "a verifier key on one line"))?;
+        let inside =
+            |(path, bytes): (&String, &Vec<u8>)| Some((path.strip_prefix(name::LOG)?.to_owned(), bytes.clone()));
+        let log = WholeLog::from_files(&files.iter().filter_map(inside).collect(), vkey)?;
+        let facts = Facts::read(log.records()?)?;
+        let plan = file(files, name::PLAN)?;
+        Ok(Self {
+            script,
+            request: SignerRequest::decode(file(files, name::REQUEST)?)?,
+            bundle: Bundle::parse(file(files, name::BUNDLE)?).map_err(first)?,
+            plan: Plan::decode(plan)?,
+            plan_sha256: Digest::of(plan),
+            vkey: vkey.to_owned(),
+            log,
+            facts,
+            files,
+        })
+    }
+
+    fn root(&self) -> Result<Vec<u8>, Error> {
+        from_pem(pem_label(Purpose::Root), file(self.files, name::ROOT)?)
+    }
+}
+
+fn first(errors: Vec<Error>) -> Error {
+    errors
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Error::malformed("file", "something wrong", "what Stele wrote"))
+}
+
+fn file<'f>(files: &'f BTreeMap<String, Vec<u8>>, path: &str) -> Result<&'f [u8], Error> {
+    let missing = || Error::malformed("transcript", format!("no file `{path}`"), "every file of a transcript");
+    files.get(path).map(Vec::as_slice).ok_or_else(missing)
+}
+
+fn text<'f>(files: &'f BTreeMap<String, Vec<u8>>, path: &str) -> Result<&'f str, Error> {
+    std::str::from_utf8(file(files, path)?).map_err(|_| Error::malformed(path, "bytes that are no UTF-8", "text"))
+}
+
+fn same(what: &str, found: &[u8], expected: &[u8]) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    let why = format!(
+        "its SHA-256 is {}, that of what should be there {}",
+        Digest::of(found),
+        Digest::of(expected)
+    );
+    Err(Error::unverified(what, why))
+}

@@ -1,0 +1,373 @@
+//! Every lint has a certificate that passes it and one that fails it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test fails by panicking
+
+mod policy_support;
+
+use std::collections::BTreeSet;
+
+use policy_support::{Key, NOW, root, rules, sans, subject};
+use stele_core::lint::{all, lint, lint_view};
+use stele_core::names::{Attribute, AttributeType, San, Subject, Usage};
+use stele_core::profile::Waiver;
+use stele_core::tbs::{CertificateSpec, ExtensionView, NameConstraints, TbsView, oid, parse_tbs};
+use stele_core::types::Time;
+
+/// A server and client certificate with a DNS name.
+fn leaf() -> CertificateSpec {
+    let mut spec = root(&Key::p256(1), None);
+    spec.issuer_der = subject("Issuing CA").to_der().unwrap();
+    spec.authority_key_identifier = vec![1; 20];
+    spec.ca = None;
+    spec.subject = Subject::default();
+    spec.sans = sans(&["dns:a.example.org"]);
+    spec.usages = vec![Usage::DigitalSignature, Usage::ServerAuth, Usage::ClientAuth];
+    spec
+}
+
+fn ca() -> CertificateSpec {
+    let mut spec = leaf();
+    spec.ca = Some(stele_core::tbs::CaConstraints {
+        path_length: Some(0),
+        ..Default::default()
+    });
+    spec.subject = subject("Below");
+    spec.sans = vec![];
+    spec.usages = vec![Usage::CertSign, Usage::CrlSign];
+    spec
+}
+
+fn view(spec: &CertificateSpec) -> TbsView {
+    parse_tbs(&spec.to_tbs_der().unwrap()).unwrap()
+}
+
+fn broken(spec: &CertificateSpec) -> Vec<String> {
+    match lint(&spec.to_tbs_der().unwrap(), &[]) {
+        Ok(()) => vec![],
+        Err(refusal) => rules(&refusal).into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn changed(base: fn() -> CertificateSpec, change: impl Fn(&mut CertificateSpec)) -> CertificateSpec {
+    let mut spec = base();
+    change(&mut spec);
+    spec
+}
+
+/// Changes of what the encoder can write, and the one lint that each breaks.
+fn by_spec() -> Vec<(&'static str, CertificateSpec)> {
+    let name = |kind, value: &str| Subject(vec![Attribute::new(kind, value)]);
+    let san = |text: &'static str| changed(leaf, |s| s.sans = sans(&[text]));
+    let dns = |text: &str| changed(leaf, |s| s.sans = vec![San::Dns(text.to_owned())]);
+    let usages = |set: &'static [Usage]| changed(leaf, |s| s.usages = set.to_vec());
+    use Usage::*;
+    let mut cases = vec![
+        (
+            "serial-range",
+            changed(leaf, |s| {
+                s.serial = stele_core::types::Serial::from_unsigned(&[1]).unwrap()
+            }),
+        ),
+        ("validity-order", changed(leaf, |s| s.not_after = s.not_before)),
+        (
+            "issuer-not-empty",
+            changed(leaf, |s| {
+                (s.issuer_der, s.subject) = (vec![0x30, 0], name(AttributeType::Organization, "x"))
+            }),
+        ),
+        (
+            "authority-key-identifier",
+            changed(leaf, |s| s.authority_key_identifier = vec![]),
+        ),
+        ("ca-key-usage", changed(ca, |s| s.usages = vec![CrlSign])),
+        (
+            "ca-key-usage",
+            changed(ca, |s| s.usages = vec![CertSign, ContentCommitment]),
+        ),
+        (
+            "leaf-key-usage",
+            usages(&[DigitalSignature, CertSign, ServerAuth, ClientAuth]),
+        ),
+        ("no-rev-avail", changed(ca, |s| s.no_rev_avail = true)),
+        (
+            "no-rev-avail",
+            changed(leaf, |s| {
+                (s.no_rev_avail, s.crl_urls) = (true, vec!["http://a/".to_owned()])
+            }),
+        ),
+        (
+            "no-rev-avail",
+            changed(leaf, |s| {
+                (s.no_rev_avail, s.ocsp_urls) = (true, vec!["http://a/".to_owned()])
+            }),
+        ),
+        (
+            "subject-values",
+            changed(leaf, |s| s.subject = name(AttributeType::Organization, &"o".repeat(65))),
+        ),
+        (
+            "subject-values",
+            changed(leaf, |s| s.subject = name(AttributeType::Organization, "a\u{7}")),
+        ),
+        (
+            "subject-values",
+            changed(leaf, |s| s.subject = name(AttributeType::Organization, "")),
+        ),
+        (
+            "country-code",
+            changed(leaf, |s| s.subject = name(AttributeType::Country, "gb")),
+        ),
+        ("san-once", changed(leaf, |s| s.sans = sans(&["dns:a.b", "dns:a.b"]))),
+        ("uri-syntax", san("uri:nothing")),
+        ("uri-syntax", san("uri:http://a b/")),
+        ("uri-syntax", san("uri:http://a/%zz")),
+        ("spiffe-id", san("uri:spiffe://td")),
+        ("spiffe-id", san("uri:spiffe://td/")),
+        ("spiffe-id", san("uri:spiffe://TD/a")),
+        ("spiffe-id", san("uri:spiffe://td/a/../b")),
+        (
+            "spiffe-id",
+            changed(leaf, |s| s.sans = sans(&["uri:spiffe://td/a", "uri:http://x/"])),
+        ),
+        ("spiffe-id", changed(ca, |s| s.sans = sans(&["uri:spiffe://td/a"]))),
+        (
+            "spiffe-usages",
+            changed(leaf, |s| {
+                (s.sans, s.usages) = (sans(&["uri:spiffe://td/a"]), vec![DigitalSignature, ClientAuth])
+            }),
+        ),
+        (
+            "server-has-san",
+            changed(leaf, |s| {
+                (s.subject, s.sans) = (name(AttributeType::Organization, "x"), vec![])
+            }),
+        ),
+        (
+            "email-syntax",
+            changed(leaf, |s| s.sans = sans(&["dns:a.b", "email:a@b@c..d"])),
+        ),
+        (
+            "common-name-in-san",
+            changed(leaf, |s| s.subject = subject("other.example.org")),
+        ),
+        ("key-usage-present", changed(ca, |s| s.usages = vec![])),
+        ("leaf-extended-usage", usages(&[DigitalSignature])),
+        ("usage-pairs", usages(&[ContentCommitment, ClientAuth])),
+        (
+            "key-usage-fits-key",
+            usages(&[DigitalSignature, KeyEncipherment, ServerAuth]),
+        ),
+        (
+            "encipher-decipher-only",
+            usages(&[DigitalSignature, EncipherOnly, ServerAuth]),
+        ),
+        (
+            "name-constraint-clients",
+            changed(ca, |s| {
+                s.ca.as_mut().unwrap().name_constraints.permitted.uri = vec!["a.example".to_owned()]
+            }),
+        ),
+    ];
+    for bad in [
+        "a_b.example",
+        "-a.example",
+        "a-.example",
+        "a..b",
+        "",
+        "10.0.0.1",
+        "a.*.b",
+        "*a.b",
+        "*",
+        "a.1",
+        "a b",
+        "*.10.0.0.1",
+    ] {
+        cases.push(("dns-syntax", dns(bad)));
+    }
+    cases.push(("dns-syntax", dns(&format!("{}.example", "a".repeat(64)))));
+    cases.push(("dns-syntax", dns(&["a".repeat(60).as_str(); 5].join("."))));
+    cases
+}
+
+/// Changes that only foreign bytes can have, made in what was read.
+fn by_view() -> Vec<(&'static str, TbsView)> {
+    let change = |base: fn() -> CertificateSpec, f: &dyn Fn(&mut TbsView)| {
+        let mut view = view(&base());
+        f(&mut view);
+        view
+    };
+    let foreign = || parse_tbs(&[]).unwrap_err();
+    let extra = |id, critical| ExtensionView {
+        id,
+        critical,
+        value: vec![5, 0],
+    };
+    vec![
+        ("version-3", change(leaf, &|v| v.version = 0)),
+        ("serial-range", change(leaf, &|v| v.serial = vec![0x80; 16])),
+        ("serial-range", change(leaf, &|v| v.serial = vec![0x40; 21])),
+        ("signature-algorithm", change(leaf, &|v| v.signature = Err(foreign()))),
+        ("validity-encoding", change(leaf, &|v| v.generalized = [false, true])),
+        (
+            "validity-encoding",
+            change(leaf, &|v| v.not_after = Time::from_secs(NOW * 2)),
+        ),
+        (
+            "subject-key-identifier",
+            change(leaf, &|v| v.subject_key_identifier = None),
+        ),
+        (
+            "extension-criticality",
+            change(leaf, &|v| v.extensions.push(extra(oid::FRESHEST_CRL, false))),
+        ),
+        (
+            "extension-criticality",
+            change(leaf, &|v| v.extensions.push(extra(oid::CERTIFICATE_POLICIES, true))),
+        ),
+        (
+            "extension-criticality",
+            change(leaf, &|v| v.extensions[0].critical = false),
+        ),
+        (
+            "basic-constraints",
+            change(leaf, &|v| {
+                v.extensions.remove(0);
+            }),
+        ),
+        ("basic-constraints", change(leaf, &|v| v.path_length = Some(0))),
+        (
+            "ca-subject",
+            change(ca, &|v| {
+                v.subject_der = vec![0x30, 0];
+                v.sans = sans(&["uri:a:b"]);
+                v.subject = Ok(Subject::default());
+            }),
+        ),
+        (
+            "name-constraints-in-ca",
+            change(leaf, &|v| {
+                v.name_constraints = Some(NameConstraints {
+                    unjudged: vec![],
+                    ..Default::default()
+                })
+            }),
+        ),
+        (
+            "name-constraint-clients",
+            change(ca, &|v| {
+                v.name_constraints = Some(NameConstraints {
+                    unjudged: vec!["directoryName".to_owned()],
+                    ..Default::default()
+                })
+            }),
+        ),
+        ("subject-form", change(leaf, &|v| v.subject = Err(foreign()))),
+        (
+            "subject-or-san",
+            change(leaf, &|v| {
+                v.sans = vec![];
+                v.extensions.retain(|e| e.id != oid::SUBJECT_ALT_NAME);
+                v.extended_key_usages = Some(vec![Usage::ClientAuth.extended_oid().unwrap()]);
+            }),
+        ),
+        ("san-form", change(leaf, &|v| v.foreign_sans = vec![foreign()])),
+        (
+            "extended-usages-known",
+            change(leaf, &|v| {
+                v.extended_key_usages.as_mut().unwrap().push(oid::FRESHEST_CRL)
+            }),
+        ),
+        (
+            "extended-usages-known",
+            change(leaf, &|v| {
+                let u = v.extended_key_usages.as_mut().unwrap();
+                u.push(u[0]);
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn good_certificates_pass() {
+    for good in [
+        leaf(),
+        ca(),
+        root(&Key::p384(1), None),
+        changed(leaf, |s| {
+            s.sans = sans(&[
+                "dns:*.example.org",
+                "ip:10.0.0.1",
+                "dns:localhost",
+                "dns:xn--bcher-kva.example",
+            ])
+        }),
+        changed(leaf, |s| s.sans = sans(&["uri:spiffe://example.org/ns/a/sa/b"])),
+        changed(leaf, |s| s.subject = subject("A.example.ORG")),
+        changed(leaf, |s| {
+            (s.sans, s.usages) = (
+                sans(&["email:a.b+c@example.org"]),
+                vec![Usage::DigitalSignature, Usage::ClientAuth],
+            )
+        }),
+        changed(leaf, |s| s.no_rev_avail = true),
+        changed(ca, |s| s.sans = sans(&["uri:spiffe://example.org"])),
+    ] {
+        assert_eq!(broken(&good), Vec::<String>::new(), "{good:?}");
+    }
+}
+
+#[test]
+fn each_fault_breaks_its_lint_and_no_other() {
+    let mut wrong = Vec::new();
+    for (id, spec) in by_spec() {
+        let found = broken(&spec);
+        if found != [id] {
+            wrong.push(format!("{id}: {found:?} for {:?} {:?}", spec.subject, spec.sans));
+        }
+    }
+    for (id, view) in by_view() {
+        let refusal = lint_view(&view, &[]).unwrap_err();
+        if rules(&refusal) != [id] {
+            wrong.push(format!("{id}: {refusal}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_lint_has_a_failing_case_and_a_unique_id() {
+    let tried: BTreeSet<&str> = by_spec()
+        .iter()
+        .map(|(id, _)| *id)
+        .chain(by_view().iter().map(|(id, _)| *id))
+        .collect();
+    let ids: Vec<&str> = all().map(|l| l.id).collect();
+    assert_eq!(ids.iter().copied().collect::<BTreeSet<_>>(), tried);
+    assert_eq!(ids.len(), tried.len());
+    assert!(all().all(|l| !l.citation.is_empty() && !l.permitted.is_empty()));
+}
+
+#[test]
+fn only_waivable_lints_are_waived() {
+    let waiver = |id: &str| Waiver {
+        lint: id.to_owned(),
+        reason: "because".to_owned(),
+    };
+    let other_cn = changed(leaf, |s| s.subject = subject("other")).to_tbs_der().unwrap();
+    lint(&other_cn, &[waiver("common-name-in-san")]).unwrap();
+    lint(&other_cn, &[waiver("usage-pairs")]).unwrap_err();
+    let bad_name = changed(leaf, |s| s.sans = sans(&["dns:a_b"])).to_tbs_der().unwrap();
+    lint(&bad_name, &[waiver("dns-syntax")]).unwrap_err();
+}
+
+#[test]
+fn what_is_not_canonical_der_is_refused_whole() {
+    let good = leaf().to_tbs_der().unwrap();
+    for at in 0..good.len() {
+        // Every cut, and every octet changed: refused or read, never a panic; a cut is never read.
+        assert!(lint(&good[..at], &[]).is_err());
+        let mut other = good.clone();
+        other[at] ^= 0x01;
+        let _ = lint(&other, &[]);
+    }
+    assert!(lint(&[good.as_slice(), &[0]].concat(), &[]).is_err());
+}
