@@ -1,6 +1,5 @@
 //! Operators' words on proposals, and what follows when enough of them agree.
 
-use base64ct::{Base64, Encoding as _};
 use stele_api::convert::Issued;
 use stele_api::status::{Failure, Reason};
 use stele_core::authority::texts::{ApprovalText, Decision as Word, OperatorText as _};
@@ -28,7 +27,7 @@ pub(crate) enum Settled {
     /// The approvals did not come in time.
     Lapsed,
     /// Something that it rests on changed.
-    Void(Refusal),
+    Void,
 }
 
 /// Where a decision was recorded, and what followed.
@@ -84,7 +83,10 @@ impl Signer {
     }
 
     fn settle_again(&self, snapshot: &Snapshot, before: &RequestView) -> Result<(), Failure> {
-        let found = self.reader.request(&before.caller, &before.id).map_err(SignerError::from)?;
+        let found = self
+            .reader
+            .request(&before.caller, &before.id)
+            .map_err(SignerError::from)?;
         let Some(view) = found else { return Ok(()) };
         if let State::Pending(proposal) = &view.state {
             self.settle(snapshot, &view, proposal)?;
@@ -147,17 +149,17 @@ impl Signer {
         let recorded = self.proposal(proposal.index)?;
         let (profile, ca) = match still_good(snapshot, &recorded, now)? {
             Ok(found) => found,
-            Err(refusal) => return Ok(Settled::Void(refusal)),
+            Err(_) => return Ok(Settled::Void),
         };
         let Some(texts) = self.quorum(snapshot.authority()?, &recorded, proposal, now)? else {
             return Ok(Settled::Waits(Box::new(recorded)));
         };
         let linted = match Linted::proposal(&recorded, profile, ca.key.clone()) {
             Ok(linted) => linted,
-            Err(refusal) => return Ok(Settled::Void(refusal)),
+            Err(_) => return Ok(Settled::Void),
         };
-        if let Err((_, refusal)) = within_ceiling(&linted, snapshot.authority()?) {
-            return Ok(Settled::Void(refusal));
+        if within_ceiling(&linted, snapshot.authority()?).is_err() {
+            return Ok(Settled::Void);
         }
         let evidence = Evidence::Approvals {
             texts,
@@ -188,7 +190,9 @@ impl Signer {
             let valid = decision.text.text.parse::<ApprovalText>().is_ok_and(|text| {
                 text.check(&self.origin, now).is_ok() && text.decision == Word::Approve && fits(&text, recorded).is_ok()
             });
-            let Some(key) = verify(&decision.text).ok().filter(|_| valid) else { continue };
+            let Some(key) = verify(&decision.text).ok().filter(|_| valid) else {
+                continue;
+            };
             let counts = counted(authority, &role, &[key], Some(&recorded.request.caller));
             for operator in counts {
                 if !people.contains(&operator) {
@@ -225,13 +229,9 @@ impl Signer {
 
 /// The key that made the signature, as a line of `authorized_keys` without a comment.
 fn verify(signed: &SignedText) -> Result<VerifiedText, Error> {
-    let form = sshsig::SignedText {
-        text: signed.text.clone(),
-        signature: signed.signature.clone(),
-    };
-    let key = sshsig::verify(&form, ApprovalText::NAMESPACE)?;
+    let key = sshsig::verify(signed, ApprovalText::NAMESPACE)?;
     Ok(VerifiedText {
-        key: format!("{} {}", key.key_type(), Base64::encode_string(key.blob())),
+        key: key.to_string(),
         text: signed.text.clone(),
     })
 }
@@ -240,10 +240,26 @@ fn verify(signed: &SignedText) -> Result<VerifiedText, Error> {
 fn fits(text: &ApprovalText, proposal: &Proposal) -> Result<(), Error> {
     let pairs = [
         ("request", text.request.to_string(), proposal.request.id.to_string()),
-        ("attempt", text.attempt.to_string(), proposal.request.attempt.to_string()),
-        ("requester", text.requester.to_string(), proposal.request.caller.to_string()),
-        ("tbs-sha256", text.tbs_sha256.to_string(), proposal.tbs_sha256.to_string()),
-        ("profile-sha256", text.profile_sha256.to_string(), proposal.profile.sha256.to_string()),
+        (
+            "attempt",
+            text.attempt.to_string(),
+            proposal.request.attempt.to_string(),
+        ),
+        (
+            "requester",
+            text.requester.to_string(),
+            proposal.request.caller.to_string(),
+        ),
+        (
+            "tbs-sha256",
+            text.tbs_sha256.to_string(),
+            proposal.tbs_sha256.to_string(),
+        ),
+        (
+            "profile-sha256",
+            text.profile_sha256.to_string(),
+            proposal.profile.sha256.to_string(),
+        ),
     ];
     match pairs.into_iter().find(|(_, found, permitted)| found != permitted) {
         Some((line, found, permitted)) => Err(Error::malformed(line, found, permitted)),
@@ -266,7 +282,8 @@ fn permitted(authority: &Authority, proposal: &Proposal, key: VerifiedText) -> R
         .into_iter()
         .next()
         .ok_or_else(|| {
-            let why = format!("the key is no operator's with the role `{role}`, or that operator's caller asked for this");
+            let why =
+                format!("the key is no operator's with the role `{role}`, or that operator's caller asked for this");
             Failure::new(Reason::OperatorNotPermitted, why)
         })
 }
@@ -279,19 +296,36 @@ fn still_good<'s>(
 ) -> Result<Result<(&'s Profile, &'s Ca), Refusal>, Failure> {
     let authority = snapshot.authority()?;
     let void = |field: &str, found: &str, permitted: &str| {
-        Ok(Err(Refusal::one(Violation::new(field, "proposal-void", found, permitted))))
+        Ok(Err(Refusal::one(Violation::new(
+            field,
+            "proposal-void",
+            found,
+            permitted,
+        ))))
     };
     let profile = authority
         .profile(&recorded.profile.name)
         .filter(|p| p.digest() == recorded.profile.sha256);
     let Some(profile) = profile else {
-        return void("profile", "a profile that changed since", "the profile that judged; ask again");
+        return void(
+            "profile",
+            "a profile that changed since",
+            "the profile that judged; ask again",
+        );
     };
     let caller = authority.caller_by_san(&recorded.request.caller);
     if !caller.is_some_and(|c| profile.callers.contains(&c.name)) {
-        return void("requester", "a caller that may no longer ask", "a caller of the profile");
+        return void(
+            "requester",
+            "a caller that may no longer ask",
+            "a caller of the profile",
+        );
     }
-    let Some(ca) = snapshot.cas.get(&recorded.key).filter(|_| profile.issuers.contains(&recorded.key)) else {
+    let Some(ca) = snapshot
+        .cas
+        .get(&recorded.key)
+        .filter(|_| profile.issuers.contains(&recorded.key))
+    else {
         return void("issuer", recorded.key.as_str(), "an issuer of the profile");
     };
     if let Some(violation) = frozen(profile, &recorded.key, snapshot) {
@@ -299,7 +333,11 @@ fn still_good<'s>(
     }
     let view = parse_tbs(&recorded.tbs.0).map_err(SignerError::from)?;
     if view.issuer_der != ca.issuer.subject_der || view.not_after > ca.issuer.not_after {
-        return void("issuer", "a certificate of the issuer that was replaced", "the same issuer; ask again");
+        return void(
+            "issuer",
+            "a certificate of the issuer that was replaced",
+            "the same issuer; ask again",
+        );
     }
     if now > view.not_after {
         return void("validity", "dates that have passed", "dates to come; ask again");

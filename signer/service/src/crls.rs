@@ -30,7 +30,9 @@ impl Signer {
         let snapshot = self.snapshot.load_full();
         let mut failed = Ok(());
         for name in snapshot.cas.keys() {
-            let done = self.is_due(name).and_then(|due| if due { self.sign_crl(name) } else { Ok(()) });
+            let done = self
+                .is_due(name)
+                .and_then(|due| if due { self.sign_crl(name) } else { Ok(()) });
             if let Err(error) = done {
                 tracing::error!(key = %name, %error, "no CRL was signed");
                 failed = failed.and(Err(error));

@@ -13,6 +13,7 @@ use stele_core::types::{B64, Digest, KeyName};
 use stele_core::{Error, Refusal, Violation};
 use stele_index::{RequestView, State};
 
+use crate::approvals::Settled;
 use crate::clock;
 use crate::error::SignerError;
 use crate::signer::{Signer, Who};
@@ -34,18 +35,6 @@ enum Standing {
     },
 }
 
-/// A request that was judged.
-pub(crate) struct Judged<'s> {
-    /// The exact bytes.
-    pub(crate) linted: Linted,
-    /// The CA that signs.
-    pub(crate) ca: &'s Ca,
-    /// Whose attempt it is.
-    pub(crate) request: RequestRef,
-    /// The intent of the attempt before.
-    pub(crate) previous: Option<u64>,
-}
-
 impl Signer {
     /// Answers a request for a certificate.
     ///
@@ -65,28 +54,25 @@ impl Signer {
         let (linted, ca) = self
             .judge(who, request, &snapshot)?
             .map_err(|(reason, refusal)| self.refuse(who, request, reason, refusal))?;
-        let judged = Judged {
-            linted,
-            ca,
-            request: RequestRef {
-                caller: who.san().clone(),
-                id: request.id.clone(),
-                attempt,
-                digest,
-            },
-            previous,
+        let attempt = RequestRef {
+            caller: who.san().clone(),
+            id: request.id.clone(),
+            attempt,
+            digest,
         };
-        if let Some(Approval::Quorum { .. }) = judged.linted.approval() {
-            return self.propose(&snapshot, request, &judged).map(SignAnswer::Pending);
+        if let Some(Approval::Quorum { .. }) = linted.approval() {
+            return self
+                .propose(&snapshot, request, attempt, &linted)
+                .map(SignAnswer::Pending);
         }
         let asked = Asked {
-            request: judged.request,
+            request: attempt,
             bundle: Some(snapshot.bundle_digest()?),
             proof: Some(proof(request)),
             context: Some(request.context.clone()),
             previous,
         };
-        let issued = self.pass_door(ca, judged.linted, Evidence::Policy, asked)?;
+        let issued = self.pass_door(ca, linted, Evidence::Policy, asked)?;
         Ok(SignAnswer::Issued(Box::new(issued)))
     }
 
@@ -106,7 +92,10 @@ impl Signer {
             });
         };
         if view.is_bound() && view.digest != digest {
-            let why = format!("the id {} belongs to another request, with digest {}", view.id, view.digest);
+            let why = format!(
+                "the id {} belongs to another request, with digest {}",
+                view.id, view.digest
+            );
             return Err(Failure::new(Reason::RequestIdReused, why));
         }
         match &view.state {
@@ -134,11 +123,9 @@ impl Signer {
         proposal: &stele_index::ProposalView,
     ) -> Result<Standing, Failure> {
         let answer = match self.settle(snapshot, view, proposal)? {
-            crate::approvals::Settled::Waits(recorded) => {
-                SignAnswer::Pending(self.pending(snapshot, &recorded, proposal.index)?)
-            }
-            crate::approvals::Settled::Issued(issued) => SignAnswer::Issued(issued),
-            crate::approvals::Settled::Lapsed | crate::approvals::Settled::Void(_) => return Ok(next(view)),
+            Settled::Waits(recorded) => SignAnswer::Pending(self.pending(snapshot, &recorded, proposal.index)?),
+            Settled::Issued(issued) => SignAnswer::Issued(issued),
+            Settled::Lapsed | Settled::Void => return Ok(next(view)),
         };
         Ok(Standing::Answered(Box::new(answer)))
     }
@@ -294,7 +281,10 @@ fn issuer<'s>(profile: &Profile, request: &SignRequest, snapshot: &'s Snapshot) 
             "issuer",
             "issuer-not-found",
             found,
-            format!("an issuer of the profile that has a certificate here: {}", names.join(", ")),
+            format!(
+                "an issuer of the profile that has a certificate here: {}",
+                names.join(", ")
+            ),
         )
     })
 }
@@ -302,7 +292,11 @@ fn issuer<'s>(profile: &Profile, request: &SignRequest, snapshot: &'s Snapshot) 
 /// What a freeze of the profile or the issuer forbids.
 pub(crate) fn frozen(profile: &Profile, issuer: &KeyName, snapshot: &Snapshot) -> Option<Violation> {
     let targets = [
-        (FreezeTarget::Profile(profile.name().clone()), "profile", profile.name().as_str()),
+        (
+            FreezeTarget::Profile(profile.name().clone()),
+            "profile",
+            profile.name().as_str(),
+        ),
         (FreezeTarget::Issuer(issuer.clone()), "issuer", issuer.as_str()),
     ];
     targets
@@ -310,7 +304,12 @@ pub(crate) fn frozen(profile: &Profile, issuer: &KeyName, snapshot: &Snapshot) -
         .find(|(target, ..)| snapshot.frozen.contains(target))
         .map(|(_, field, name)| {
             let found = format!("`{name}`, which is frozen");
-            Violation::new(field, "frozen", found, "one that is not frozen; the quorum can lift a freeze")
+            Violation::new(
+                field,
+                "frozen",
+                found,
+                "one that is not frozen; the quorum can lift a freeze",
+            )
         })
 }
 

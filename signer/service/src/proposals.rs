@@ -4,15 +4,16 @@ use stele_api::convert::{Pending, Quorum};
 use stele_api::status::{Failure, Reason};
 use stele_core::Error;
 use stele_core::authority::Authority;
+use stele_core::door::Linted;
 use stele_core::profile::{Approval, Role};
-use stele_core::record::{self, Body, Need};
+use stele_core::record::{self, Body, Need, RequestRef};
 use stele_core::request::SignRequest;
 use stele_core::types::CallerSan;
 use stele_index::{RequestFilter, StateKind};
 
 use crate::clock;
 use crate::error::SignerError;
-use crate::issue::{Judged, proof};
+use crate::issue::proof;
 use crate::signer::Signer;
 use crate::snapshot::Snapshot;
 
@@ -25,16 +26,16 @@ impl Signer {
         &self,
         snapshot: &Snapshot,
         request: &SignRequest,
-        judged: &Judged<'_>,
+        attempt: RequestRef,
+        linted: &Linted,
     ) -> Result<Pending, Failure> {
-        self.room_for_one_more(&judged.request.caller)?;
-        let linted = &judged.linted;
+        self.room_for_one_more(&attempt.caller)?;
         let incomplete = || Failure::new(Reason::Internal, "a certificate without serial, profile or quorum");
         let Some(Approval::Quorum { m, role, expires }) = linted.approval() else {
             return Err(incomplete());
         };
         let proposal = record::Proposal {
-            request: judged.request.clone(),
+            request: attempt,
             profile: linted.profile().cloned().ok_or_else(incomplete)?,
             bundle: snapshot.bundle_digest()?,
             purpose: linted.purpose(),

@@ -32,7 +32,11 @@ impl Signer {
         };
         Ok(Issued {
             certificate: tree::resolve(&self.keeper, &issued.signed)?,
-            chain: snapshot.cas.get(key).map(|ca| ca.below_root().to_vec()).unwrap_or_default(),
+            chain: snapshot
+                .cas
+                .get(key)
+                .map(|ca| ca.below_root().to_vec())
+                .unwrap_or_default(),
             record,
             position: self.position(outcome),
             checkpoint: proof.checkpoint.clone(),

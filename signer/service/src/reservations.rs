@@ -28,20 +28,26 @@ impl Reservations {
     /// When it is under way already.
     pub(crate) fn take(&self, caller: &CallerSan, id: &RequestId) -> Result<Reserved, Failure> {
         let key = (caller.clone(), id.clone());
-        if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
+        if !self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone())
+        {
             let why = format!("the request {id} is under way on another connection");
             return Err(Failure::new(Reason::RequestInProgress, why).retry_after(Duration::from_millis(500)));
         }
-        Ok(Reserved {
-            all: self.clone(),
-            key,
-        })
+        Ok(Reserved { all: self.clone(), key })
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.all
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }
 

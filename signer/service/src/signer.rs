@@ -166,7 +166,10 @@ impl Signer {
         let serial = fresh
             .pop()
             .ok_or_else(|| KeeperFault::Lost("no random bytes".to_owned()))?;
-        self.serials.lock().unwrap_or_else(PoisonError::into_inner).append(&mut fresh);
+        self.serials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(&mut fresh);
         Ok(serial)
     }
 }

@@ -1,8 +1,7 @@
 //! Revoking and freezing.
 
-use stele_api::convert::{Freeze as FreezeCall, FreezeTarget as Wanted, Revocation as RevokeCall, RevocationReason};
+use stele_api::convert::{Freeze as FreezeCall, Revocation as RevokeCall};
 use stele_api::status::{Failure, Reason};
-use stele_core::crl;
 use stele_core::record::{self, Body, FreezeTarget};
 use stele_core::tbs::parse_certificate;
 use stele_core::types::CallerSan;
@@ -20,7 +19,10 @@ impl Signer {
     pub(crate) fn revoke(&self, by: &CallerSan, call: RevokeCall) -> Result<u64, Failure> {
         let snapshot = self.snapshot.load_full();
         let found = self.issued_certificate(&snapshot, &call)?;
-        let before = self.reader.revoked(&found.key, &found.serial).map_err(SignerError::from)?;
+        let before = self
+            .reader
+            .revoked(&found.key, &found.serial)
+            .map_err(SignerError::from)?;
         if let Some(before) = before {
             return Ok(before.index);
         }
@@ -33,7 +35,7 @@ impl Signer {
             key: found.key.clone(),
             serial: found.serial.clone(),
             not_after: view.not_after,
-            reason: crl_reason(call.reason),
+            reason: call.reason,
             by: by.clone(),
             texts: call.approvals,
         });
@@ -53,7 +55,11 @@ impl Signer {
         };
         let mut found = Vec::new();
         for issuer in issuers {
-            found.extend(self.reader.certificate(issuer, &call.serial).map_err(SignerError::from)?);
+            found.extend(
+                self.reader
+                    .certificate(issuer, &call.serial)
+                    .map_err(SignerError::from)?,
+            );
         }
         match (found.pop(), found.is_empty()) {
             (Some(only), true) => Ok(only),
@@ -74,7 +80,8 @@ impl Signer {
     /// When there is no such thing, or it cannot be recorded.
     pub(crate) fn freeze(&self, by: &CallerSan, call: FreezeCall) -> Result<u64, Failure> {
         let snapshot = self.snapshot.load_full();
-        let target = target(&snapshot, call.target)?;
+        let target = call.target;
+        require_known(&snapshot, &target)?;
         if let Some(before) = self.reader.is_frozen(&target).map_err(SignerError::from)? {
             return Ok(before);
         }
@@ -89,33 +96,29 @@ impl Signer {
     }
 }
 
-fn target(snapshot: &Snapshot, wanted: Wanted) -> Result<FreezeTarget, Failure> {
+/// Refuses to freeze what the bundle does not name: a slip in a name would freeze nothing, unnoticed.
+fn require_known(snapshot: &Snapshot, target: &FreezeTarget) -> Result<(), Failure> {
     let authority = snapshot.authority()?;
-    match wanted {
-        Wanted::Issuer(name) => match authority.key(&name) {
-            Some(_) => Ok(FreezeTarget::Issuer(name)),
-            None => Err(Failure::new(Reason::IssuerNotFound, format!("no issuer `{name}`"))),
-        },
-        Wanted::Profile(name) => match authority.profile(&name) {
-            Some(_) => Ok(FreezeTarget::Profile(name)),
-            None => Err(Failure::new(Reason::ObjectNotFound, format!("no profile `{name}`"))),
-        },
-        Wanted::Caller(name) => match authority.callers().get(&name) {
-            Some(caller) => Ok(FreezeTarget::Caller(caller.san.clone())),
-            None => Err(Failure::new(Reason::ObjectNotFound, format!("no caller `{name}`"))),
-        },
-    }
-}
-
-/// The contract's numbers are not those of the RFC.
-const fn crl_reason(reason: RevocationReason) -> crl::Reason {
-    match reason {
-        RevocationReason::KeyCompromise => crl::Reason::KeyCompromise,
-        RevocationReason::CaCompromise => crl::Reason::CaCompromise,
-        RevocationReason::AffiliationChanged => crl::Reason::AffiliationChanged,
-        RevocationReason::Superseded => crl::Reason::Superseded,
-        RevocationReason::CessationOfOperation => crl::Reason::CessationOfOperation,
-        RevocationReason::PrivilegeWithdrawn => crl::Reason::PrivilegeWithdrawn,
-        RevocationReason::Unspecified | RevocationReason::Other => crl::Reason::Unspecified,
+    let (known, reason, name) = match target {
+        FreezeTarget::Issuer(name) => (
+            authority.key(name).is_some(),
+            Reason::IssuerNotFound,
+            format!("issuer `{name}`"),
+        ),
+        FreezeTarget::Profile(name) => (
+            authority.profile(name).is_some(),
+            Reason::ObjectNotFound,
+            format!("profile `{name}`"),
+        ),
+        FreezeTarget::Caller(san) => (
+            authority.caller_by_san(san).is_some() || matches!(san, CallerSan::Unix(_)),
+            Reason::ObjectNotFound,
+            format!("caller {san}"),
+        ),
+    };
+    if known {
+        Ok(())
+    } else {
+        Err(Failure::new(reason, format!("the bundle names no {name}")))
     }
 }

@@ -31,7 +31,8 @@ impl Signer {
     /// When there is none, or what is known of it cannot be read.
     pub(crate) fn show(&self, snapshot: &Snapshot, caller: &CallerSan, id: &RequestId) -> Result<v1::Request, Failure> {
         let found = self.reader.request(caller, id).map_err(SignerError::from)?;
-        let view = found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of {caller}")))?;
+        let view =
+            found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of {caller}")))?;
         self.view(snapshot, &view, Detail::Whole)
     }
 
@@ -39,16 +40,11 @@ impl Signer {
     ///
     /// # Errors
     /// When a record of it cannot be read.
-    pub(crate) fn view(
-        &self,
-        snapshot: &Snapshot,
-        view: &RequestView,
-        detail: Detail,
-    ) -> Result<v1::Request, Failure> {
+    pub(crate) fn view(&self, snapshot: &Snapshot, view: &RequestView, detail: Detail) -> Result<v1::Request, Failure> {
         let first = self.keeper.record(view.first).map_err(SignerError::from)?;
         let last = self.keeper.record(view.last).map_err(SignerError::from)?;
         let mut wire = v1::Request {
-            caller: caller_name(snapshot, &view.caller),
+            caller: view.caller.to_string(),
             attempt: view.attempt.max(1),
             state: state_to_wire(RequestState::Signing).into(),
             asked: None,
@@ -216,13 +212,6 @@ impl Signer {
             context,
         })
     }
-}
-
-/// A caller's name in the bundle; of one that it no longer lists, the identity.
-pub(crate) fn caller_name(snapshot: &Snapshot, san: &CallerSan) -> String {
-    let authority = snapshot.authority().ok();
-    let caller = authority.and_then(|a| a.caller_by_san(san));
-    caller.map_or_else(|| san.to_string(), |c| c.name.to_string())
 }
 
 /// The state that a filter of the contract asks for, as the index knows it.

@@ -106,3 +106,39 @@ fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> u64) -> Page<T> 
 fn beginning(after: Option<u64>) -> i64 {
     after.map_or(0, |after| i64::try_from(after.saturating_add(1)).unwrap_or(i64::MAX))
 }
+
+/// In which order a list is read, and from where.
+#[derive(Clone, Copy)]
+enum Walk {
+    /// In the log's order, from the one after this index.
+    Forward(Option<u64>),
+    /// Newest first, from the one before this index.
+    Back(Option<u64>),
+}
+
+impl Walk {
+    /// The comparison with the bound, as SQL.
+    const fn comparison(self) -> &'static str {
+        match self {
+            Self::Forward(_) => ">= ?",
+            Self::Back(_) => "<= ?",
+        }
+    }
+
+    /// The direction, as SQL.
+    const fn direction(self) -> &'static str {
+        match self {
+            Self::Forward(_) => "ASC",
+            Self::Back(_) => "DESC",
+        }
+    }
+
+    /// The first index that may be read; none is beyond SQLite's integers, and nothing lies before -1.
+    fn bound(self) -> i64 {
+        match self {
+            Self::Forward(after) => beginning(after),
+            Self::Back(None) => i64::MAX,
+            Self::Back(Some(before)) => i64::try_from(before).unwrap_or(i64::MAX).saturating_sub(1),
+        }
+    }
+}

@@ -4,7 +4,7 @@ use rusqlite::Row;
 use rusqlite::types::ToSql;
 use stele_core::types::{CallerSan, KeyName, ProfileName, RequestId, Serial};
 
-use super::{Reader, beginning, page, page_rows};
+use super::{Reader, Walk, beginning, page, page_rows};
 use crate::convert::{Int, Millis, Text};
 use crate::error::IndexError;
 use crate::view::{Anomaly, Filter, Page, RecordView};
@@ -18,22 +18,38 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read.
     pub fn find(&self, filter: &Filter, after: Option<u64>, limit: u32) -> Result<Page<RecordView>, IndexError> {
-        let mut sql = "SELECT r.idx, r.time, r.kind, r.caller, r.request, r.profile, r.key, r.serial FROM ".to_owned();
+        self.walk(filter, Walk::Forward(after), limit)
+    }
+
+    /// As [`Self::find`], newest first, from the one before `before` on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find_newest(
+        &self,
+        filter: &Filter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<RecordView>, IndexError> {
+        self.walk(filter, Walk::Back(before), limit)
+    }
+
+    fn walk(&self, filter: &Filter, walk: Walk, limit: u32) -> Result<Page<RecordView>, IndexError> {
         // A name is rarer than anything else, so the records are reached through it; CROSS JOIN keeps that order.
-        sql.push_str(match filter.name {
-            Some(_) => "name n CROSS JOIN record r ON r.idx = n.idx WHERE n.idx >= ?",
-            None => "record r WHERE r.idx >= ?",
-        });
-        let mut params: Vec<Box<dyn ToSql>> = vec![Box::new(beginning(after))];
+        let (from, place) = match filter.name {
+            Some(_) => ("name n CROSS JOIN record r ON r.idx = n.idx", "n.idx"),
+            None => ("record r", "r.idx"),
+        };
+        let mut sql = format!(
+            "SELECT r.idx, r.time, r.kind, r.caller, r.request, r.profile, r.key, r.serial FROM {from} WHERE {place} {}",
+            walk.comparison()
+        );
+        let mut params: Vec<Box<dyn ToSql>> = vec![Box::new(walk.bound())];
         for (condition, value) in conditions(filter) {
             sql.push_str(condition);
             params.push(value);
         }
-        sql.push_str(if filter.name.is_some() {
-            " ORDER BY n.idx LIMIT ?"
-        } else {
-            " ORDER BY r.idx LIMIT ?"
-        });
+        sql.push_str(&format!(" ORDER BY {place} {} LIMIT ?", walk.direction()));
         params.push(Box::new(page_rows(limit)));
         let items = self.rows(&sql, rusqlite::params_from_iter(params), record_row)?;
         Ok(page(items, limit, |view| view.index))

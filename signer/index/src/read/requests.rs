@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use stele_core::record::{Purpose, RequestRef};
 use stele_core::types::{CallerSan, ProfileName, RequestId, Serial};
 
-use super::{Reader, beginning, collect, page, page_rows};
+use super::{Reader, Walk, collect, page, page_rows};
 use crate::convert::{Int, Json, Millis, Text};
 use crate::error::IndexError;
 use crate::view::{
@@ -41,8 +41,25 @@ impl Reader {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Page<RequestView>, IndexError> {
-        let mut sql = format!("{REQUEST} WHERE r.first >= ?");
-        let mut params: Vec<Box<dyn ToSql>> = vec![Box::new(beginning(after))];
+        self.walk_requests(filter, Walk::Forward(after), limit)
+    }
+
+    /// As [`Self::list_requests`], newest first, from the one before `before` on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn newest_requests(
+        &self,
+        filter: &RequestFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<RequestView>, IndexError> {
+        self.walk_requests(filter, Walk::Back(before), limit)
+    }
+
+    fn walk_requests(&self, filter: &RequestFilter, walk: Walk, limit: u32) -> Result<Page<RequestView>, IndexError> {
+        let mut sql = format!("{REQUEST} WHERE r.first {}", walk.comparison());
+        let mut params: Vec<Box<dyn ToSql>> = vec![Box::new(walk.bound())];
         let mut also = |condition: &str, value: Option<Box<dyn ToSql>>| {
             if let Some(value) = value {
                 sql.push_str(condition);
@@ -58,7 +75,7 @@ impl Reader {
             " AND r.profile = ?",
             filter.profile.clone().map(|v| Box::new(Text(v)) as _),
         );
-        sql.push_str(" ORDER BY r.first LIMIT ?");
+        sql.push_str(&format!(" ORDER BY r.first {} LIMIT ?", walk.direction()));
         params.push(Box::new(page_rows(limit)));
         let items = self.with(|connection| {
             let found = collect(connection, &sql, rusqlite::params_from_iter(params), request_row)?;

@@ -1,0 +1,313 @@
+//! The ceremony's hand-over: checked in every part, then recorded. What a first import left out, a second one adds.
+
+use std::sync::PoisonError;
+
+use stele_core::Error;
+use stele_core::authority::Bundle;
+use stele_core::ceremony::{CeremonyFile as _, HandedCertificate, Handover};
+use stele_core::checkpoint::{Checkpoint, NoteVerifier, TlogProof, open};
+use stele_core::crl::parse_crl;
+use stele_core::keycheck::PublicKey;
+use stele_core::record::{Body, CaCertificate, CeremonyImported, Payload, Record};
+use stele_core::tbs::{TbsView, parse_certificate};
+use stele_core::types::{B64, Digest, KeyName};
+use stele_index::Filter;
+
+use crate::error::SignerError;
+use crate::signer::Signer;
+use crate::snapshot::all;
+use crate::tree;
+
+/// The most CAs between one of ours and the root.
+const MAX_DEPTH: usize = 8;
+
+/// A certificate of the hand-over whose proof holds.
+struct Handed {
+    key: KeyName,
+    der: Vec<u8>,
+    view: TbsView,
+}
+
+/// A hand-over that was checked whole.
+struct Checked {
+    handover: Handover,
+    bundle: Bundle,
+    root: Handed,
+    below: Vec<Handed>,
+}
+
+impl Signer {
+    /// Checks a hand-over and records it, then signs the first CRLs. Answers with a sentence for each thing done.
+    ///
+    /// # Errors
+    /// When anything in it does not fit, naming what; then nothing of it is recorded.
+    pub(crate) fn import(&self, bytes: &[u8]) -> Result<Vec<String>, SignerError> {
+        let _turn = self.apply_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let checked = self.check_handover(Handover::decode(bytes)?)?;
+        let mut done = Vec::new();
+        self.import_bundle(&checked, &mut done)?;
+        self.import_ceremony(&checked, Digest::of(bytes), &mut done)?;
+        let crl = self.keeper.payload(&checked.handover.root_crl.0)?;
+        self.import_certificate(&checked.root, Vec::new(), Some(crl), &mut done)?;
+        for handed in &checked.below {
+            self.import_certificate(handed, chain(handed, &checked)?, None, &mut done)?;
+        }
+        self.sign_due_crls()?;
+        done.push("the CRLs of the CA keys are signed".to_owned());
+        Ok(done)
+    }
+
+    fn check_handover(&self, handover: Handover) -> Result<Checked, SignerError> {
+        require(
+            handover.signer_origin == self.origin,
+            "hand-over: signer_origin",
+            handover.signer_origin.as_str(),
+            self.origin.as_str(),
+        )?;
+        let verifiers = [handover.vkey.parse::<NoteVerifier>()?];
+        let (last, _) = open(&handover.checkpoint, &verifiers)?;
+        require(
+            last.origin == handover.origin,
+            "hand-over: origin",
+            last.origin.as_str(),
+            handover.origin.as_str(),
+        )?;
+        self.check_own_checkpoint(&handover.signer_checkpoint)?;
+        let bundle = Bundle::parse(&handover.bundle.0).map_err(|errors| all(&errors))?;
+        let mut handed = Vec::new();
+        for certificate in &handover.certificates {
+            handed.push(proven(certificate, &verifiers, &last, &bundle)?);
+        }
+        let at = handed.iter().position(|h| h.view.is_self_issued());
+        let at =
+            at.ok_or_else(|| Error::malformed("hand-over: certificates", "no root", "the root and the CAs below it"))?;
+        let root = handed.remove(at);
+        check_root_crl(&root, &handover.root_crl.0)?;
+        let checked = Checked {
+            handover,
+            bundle,
+            root,
+            below: handed,
+        };
+        self.check_keys(&checked)?;
+        Ok(checked)
+    }
+
+    /// The ceremony names a checkpoint of our log; it must lie on our history.
+    fn check_own_checkpoint(&self, note: &str) -> Result<(), SignerError> {
+        let verifiers = [self.vkey.parse::<NoteVerifier>()?];
+        let (checkpoint, _) = open(note, &verifiers)?;
+        let root = tree::root(&self.keeper, checkpoint.size)?;
+        require(
+            root == checkpoint.root,
+            "hand-over: signer_checkpoint",
+            &checkpoint.root.to_string(),
+            &format!("{root}, the root of our first {} records", checkpoint.size),
+        )
+    }
+
+    /// Each certificate below the root is for a key that the keeper holds, and each such key has one.
+    fn check_keys(&self, checked: &Checked) -> Result<(), SignerError> {
+        for handed in &checked.below {
+            let held = self.held.get(&handed.key).map(PublicKey::digest);
+            let found = Digest::of(&handed.view.spki_der);
+            require(
+                held == Some(found),
+                &format!("hand-over: certificate of `{}`", handed.key),
+                &format!("a key with SPKI digest {found}"),
+                &held.map_or("a key that the keeper holds".to_owned(), |d| d.to_string()),
+            )?;
+            chain(handed, checked)?;
+        }
+        let without = self
+            .held
+            .keys()
+            .find(|name| !checked.below.iter().any(|h| h.key == **name));
+        match without {
+            Some(name) => Err(Error::malformed(
+                "hand-over: certificates",
+                format!("none for the key `{name}`"),
+                "one for each CA key of the keeper",
+            )
+            .into()),
+            None => Ok(()),
+        }
+    }
+
+    fn import_bundle(&self, checked: &Checked, done: &mut Vec<String>) -> Result<(), SignerError> {
+        let snapshot = self.snapshot.load_full();
+        if snapshot
+            .in_force()
+            .is_ok_and(|f| f.bundle.digest() == checked.bundle.digest())
+        {
+            done.push(format!(
+                "authority bundle {} was in force already",
+                checked.bundle.number()
+            ));
+            return Ok(());
+        }
+        let index = self.adopt(&checked.bundle, checked.handover.bundle_texts.clone())?;
+        let (number, digest) = (checked.bundle.number(), checked.bundle.digest());
+        done.push(format!(
+            "authority bundle {number} ({digest}) is in force, at {}",
+            self.position(index)
+        ));
+        Ok(())
+    }
+
+    fn import_ceremony(&self, checked: &Checked, sha256: Digest, done: &mut Vec<String>) -> Result<(), SignerError> {
+        let filter = Filter {
+            kind: Some("ceremony_imported".to_owned()),
+            ..Filter::default()
+        };
+        let newest = self.reader.find_newest(&filter, None, 1)?.items.into_iter().next();
+        if let Some(view) = newest
+            && let Body::CeremonyImported(before) = self.keeper.record(view.index)?.body
+            && before.handover_sha256 == sha256
+        {
+            done.push("the hand-over was recorded already".to_owned());
+            return Ok(());
+        }
+        let handover = &checked.handover;
+        let at = self.append(&Body::CeremonyImported(CeremonyImported {
+            origin: handover.origin.clone(),
+            vkey: handover.vkey.clone(),
+            checkpoint: handover.checkpoint.clone(),
+            handover_sha256: sha256,
+        }))?;
+        done.push(format!(
+            "the ceremony {} is recorded, at {}",
+            handover.origin,
+            self.position(at.index)
+        ));
+        Ok(())
+    }
+
+    fn import_certificate(
+        &self,
+        handed: &Handed,
+        chain: Vec<B64>,
+        crl: Option<Payload>,
+        done: &mut Vec<String>,
+    ) -> Result<(), SignerError> {
+        let before = self.reader.ca(&handed.key)?;
+        if before.is_some_and(|b| b.ca.certificate.0 == handed.der && b.ca.crl == crl) {
+            done.push(format!("the certificate of `{}` was recorded already", handed.key));
+            return Ok(());
+        }
+        let at = self.append(&Body::CaCertificate(CaCertificate {
+            key: handed.key.clone(),
+            spki_sha256: Digest::of(&handed.view.spki_der),
+            certificate: B64(handed.der.clone()),
+            chain,
+            crl,
+        }))?;
+        done.push(format!(
+            "the certificate of `{}` is recorded, at {}",
+            handed.key,
+            self.position(at.index)
+        ));
+        Ok(())
+    }
+}
+
+fn require(holds: bool, field: &str, found: &str, permitted: &str) -> Result<(), SignerError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::malformed(field, found, permitted).into())
+    }
+}
+
+/// A certificate that stands in the ceremony's log, for a key that the bundle names.
+fn proven(
+    handed: &HandedCertificate,
+    verifiers: &[NoteVerifier],
+    last: &Checkpoint,
+    bundle: &Bundle,
+) -> Result<Handed, SignerError> {
+    let what = format!("hand-over: certificate of `{}`", handed.key);
+    let proof: TlogProof = handed.proof.parse()?;
+    let record = proof.extra.clone().ok_or_else(|| {
+        Error::malformed(
+            what.clone(),
+            "a proof without the record",
+            "the record in its extra line",
+        )
+    })?;
+    let (checkpoint, _) = proof.verify(&record, verifiers)?;
+    let within = checkpoint.origin == last.origin && checkpoint.size <= last.size;
+    require(
+        within,
+        &what,
+        "a proof in another or a later tree",
+        "a proof in the ceremony's log",
+    )?;
+    let Body::Issued(issued) = Record::decode(&record)?.body else {
+        return Err(Error::malformed(what, "a proof of another record", "the outcome that holds it").into());
+    };
+    let same = issued.sha256 == Digest::of(&handed.certificate.0);
+    require(
+        same,
+        &what,
+        "a proof of another certificate",
+        "the outcome that holds it",
+    )?;
+    let (view, ..) = parse_certificate(&handed.certificate.0)?;
+    let spki = Digest::of(&view.spki_der);
+    let named = bundle
+        .authority()
+        .key(&handed.key)
+        .is_some_and(|key| key.spki_sha256 == spki);
+    require(
+        named,
+        &what,
+        &format!("a key with SPKI digest {spki}"),
+        "the key of this name in the bundle",
+    )?;
+    Ok(Handed {
+        key: handed.key.clone(),
+        der: handed.certificate.0.clone(),
+        view,
+    })
+}
+
+/// The certificates above one, its issuer first, the root last, each signature verified.
+fn chain(handed: &Handed, checked: &Checked) -> Result<Vec<B64>, SignerError> {
+    let mut above = Vec::new();
+    let mut below = handed;
+    while above.len() < MAX_DEPTH {
+        let issuer = [&checked.root]
+            .into_iter()
+            .chain(&checked.below)
+            .find(|h| h.view.subject_der == below.view.issuer_der && h.view.ca);
+        let Some(issuer) = issuer else { break };
+        verify(below, issuer)?;
+        above.push(B64(issuer.der.clone()));
+        if issuer.view.is_self_issued() {
+            verify(issuer, issuer)?;
+            return Ok(above);
+        }
+        below = issuer;
+    }
+    let what = format!("hand-over: chain of `{}`", handed.key);
+    Err(Error::malformed(what, "no way up to the root", "CAs of the hand-over up to its root").into())
+}
+
+fn verify(below: &Handed, above: &Handed) -> Result<(), SignerError> {
+    let (_, tbs, algorithm, signature) = parse_certificate(&below.der)?;
+    let key = PublicKey::from_spki_der(&above.view.spki_der)?;
+    Ok(key.verify(algorithm, &tbs, &signature)?)
+}
+
+fn check_root_crl(root: &Handed, crl: &[u8]) -> Result<(), SignerError> {
+    let (view, tbs, signature) = parse_crl(crl)?;
+    require(
+        view.issuer_der == root.view.subject_der,
+        "hand-over: root_crl",
+        "a CRL of another issuer",
+        "a CRL of the root",
+    )?;
+    let key = PublicKey::from_spki_der(&root.view.spki_der)?;
+    Ok(key.verify(view.signature, &tbs, &signature)?)
+}

@@ -1,0 +1,214 @@
+//! The daemon's life: start, serve, drain, end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stele_core::door::Steps;
+use stele_core::keeping::Keeper as _;
+use stele_core::record::{Body, Process};
+use stele_core::types::{Digest, hex};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+
+use crate::authorise::Authorise;
+use crate::config::{Config, duration};
+use crate::connection::accept;
+use crate::doors::Doors;
+use crate::error::SignerError;
+use crate::handlers::{self, Handlers};
+use crate::http::{self, Serves};
+use crate::keeper_child::KeeperChild;
+use crate::local;
+use crate::signer::Signer;
+use crate::tls::Tls;
+use crate::workers;
+
+/// How long open connections may take to end.
+const DRAIN: Duration = Duration::from_secs(30);
+/// The name of this process in records.
+const PROCESS: &str = "signer";
+
+/// Runs until told to end.
+///
+/// # Errors
+/// When it cannot start, or a listener fails.
+pub(crate) fn run(config: Config, digest: Digest, steps: Arc<dyn Steps + Send + Sync>) -> Result<(), SignerError> {
+    let child = KeeperChild::start(&config.keeper)?;
+    let signer = Arc::new(Signer::open(config, steps)?);
+    let instance = hex(&signer.keeper.random::<8>()?);
+    signer.append(&Body::Started(process(&instance, digest.to_string())))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| SignerError::other(e.to_string()))?;
+    let served = runtime.block_on(serve(signer.clone()));
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    let why = match &served {
+        Ok(()) => "told to end".to_owned(),
+        Err(error) => error.to_string().chars().take(200).collect(),
+    };
+    if let Err(error) = signer.keeper.append(&Body::Stopped(process(&instance, why))) {
+        tracing::error!(%error, "the end could not be recorded");
+    }
+    if let Some(child) = child {
+        child.end();
+    }
+    served
+}
+
+fn process(instance: &str, detail: String) -> Process {
+    Process {
+        process: PROCESS.to_owned(),
+        instance: instance.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        detail,
+    }
+}
+
+async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
+    let config = signer.config.clone();
+    let doors = Doors::new(&config.limits);
+    let handlers = Handlers {
+        signer: signer.clone(),
+        doors: doors.clone(),
+    };
+    let (end, ending) = watch::channel(false);
+    let local = local::listen(&config.local.socket)?;
+    let local = tokio::spawn(local::serve(handlers.clone(), local));
+    let mut plain = Vec::new();
+    for (address, serves) in plain_ports(&config) {
+        let listener = bind(address).await?;
+        plain.push(tokio::spawn(http::serve(
+            handlers.clone(),
+            serves,
+            listener,
+            ending.clone(),
+        )));
+    }
+    let tls = Arc::new(Tls::default());
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let workers = tokio::spawn(workers::run(signer.clone(), tls.clone(), reporter));
+    let listener = bind(config.grpc.listen).await?;
+    let mut ended = ending.clone();
+    let grpc = server(&config)
+        .layer(Authorise(signer.clone()))
+        .add_routes(handlers::routes(&handlers))
+        .add_service(health)
+        .add_service(reflection_v1()?)
+        .add_service(reflection_v1alpha()?)
+        .serve_with_incoming_shutdown(
+            ReceiverStream::new(accept(signer.clone(), tls.clone(), listener)),
+            async move {
+                let _ = ended.wait_for(|ending| *ending).await;
+            },
+        );
+    let grpc = tokio::spawn(grpc);
+    tracing::info!(origin = %signer.origin, records = *signer.indexed.borrow(), grpc = %config.grpc.listen, "serving");
+
+    until_told(&signer, &tls).await?;
+    tracing::info!("draining");
+    workers.abort();
+    local.abort();
+    let _ = std::fs::remove_file(&config.local.socket);
+    let _ = end.send(true);
+    let served = tokio::time::timeout(DRAIN, grpc).await;
+    for port in plain {
+        let _ = tokio::time::timeout(Duration::from_secs(1), port).await;
+    }
+    let _ = tokio::time::timeout(DRAIN, doors.drained(&config.limits)).await;
+    match served {
+        Ok(Ok(Err(error))) => Err(SignerError::other(error.to_string())),
+        Ok(_) => Ok(()),
+        Err(_) => {
+            tracing::warn!("connections were still open and are closed");
+            Ok(())
+        }
+    }
+}
+
+/// Waits for the signal to end; meanwhile SIGHUP loads the server's certificate again.
+async fn until_told(signer: &Arc<Signer>, tls: &Arc<Tls>) -> Result<(), SignerError> {
+    let failed = |e: std::io::Error| SignerError::other(e.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                let (signer, tls) = (signer.clone(), tls.clone());
+                let reloaded = tokio::task::spawn_blocking(move || tls.reload(&signer)).await;
+                match reloaded {
+                    Ok(Ok(())) => tracing::info!("the server's certificate is loaded again"),
+                    Ok(Err(error)) => tracing::error!(%error, "not loaded again; the old state stays"),
+                    Err(error) => tracing::error!(%error, "a thread ended early"),
+                }
+            }
+        }
+    }
+}
+
+fn server(config: &Config) -> Server {
+    Server::builder()
+        .max_connection_age(duration(config.grpc.connection_age))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .max_concurrent_streams(256)
+}
+
+/// Which plain ports there are, and what each serves.
+fn plain_ports(config: &Config) -> Vec<(SocketAddr, Serves)> {
+    let own_port = config
+        .tiles
+        .filter(|tiles| config.http.is_none_or(|http| http.listen != tiles.listen));
+    let public = config.http.map(|http| {
+        let serves = Serves {
+            public: true,
+            tiles: own_port.is_none(),
+        };
+        (http.listen, serves)
+    });
+    let tiles = own_port.map(|tiles| {
+        let serves = Serves {
+            public: false,
+            tiles: true,
+        };
+        (tiles.listen, serves)
+    });
+    public.into_iter().chain(tiles).collect()
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, SignerError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| SignerError::other(format!("listen: {address}: {cause}")))
+}
+
+/// The contract and the health service, described for clients without the proto files.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(stele_api::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn reflection_v1() -> Result<
+    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
+    SignerError,
+> {
+    reflection().build_v1().map_err(|e| SignerError::other(e.to_string()))
+}
+
+/// grpcurl and other older clients ask for this version.
+fn reflection_v1alpha() -> Result<
+    tonic_reflection::server::v1alpha::ServerReflectionServer<impl tonic_reflection::server::v1alpha::ServerReflection>,
+    SignerError,
+> {
+    reflection()
+        .build_v1alpha()
+        .map_err(|e| SignerError::other(e.to_string()))
+}

@@ -1,0 +1,130 @@
+//! What goes on without being asked: following the log, CRLs, the server's certificate, health.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stele_core::types::Digest;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::error::SignerError;
+use crate::handlers::NAMES;
+use crate::signer::Signer;
+use crate::tls::Tls;
+
+/// How often the log is looked at for records that others wrote.
+const FOLLOW: Duration = Duration::from_secs(1);
+/// How often CRLs are looked at without a reason.
+const CRLS: Duration = Duration::from_secs(60);
+/// How often the server's certificate is looked at.
+const CERTIFICATE: Duration = Duration::from_secs(60);
+/// How often health is looked at.
+const HEALTH: Duration = Duration::from_secs(2);
+/// In how many looks at health the token really signs, with a session key.
+const PROBE_EVERY: u32 = 30;
+
+/// Runs every worker until it is dropped.
+pub(crate) async fn run(signer: Arc<Signer>, tls: Arc<Tls>, reporter: HealthReporter) {
+    tokio::join!(
+        follow(signer.clone()),
+        crls(signer.clone()),
+        certificate(signer.clone(), tls),
+        health(signer, reporter),
+    );
+}
+
+async fn follow(signer: Arc<Signer>) {
+    every(FOLLOW, || {
+        blocking(signer.clone(), "the log is not followed", Signer::follow)
+    })
+    .await;
+}
+
+async fn crls(signer: Arc<Signer>) {
+    loop {
+        // A key without a certificate is passed over, so before the import this does nothing.
+        blocking(signer.clone(), "not every CRL is signed", Signer::sign_due_crls).await;
+        let _ = tokio::time::timeout(CRLS, signer.crls_due.notified()).await;
+    }
+}
+
+/// Renews the certificate, and loads it, and the access CA when the log has another.
+async fn certificate(signer: Arc<Signer>, tls: Arc<Tls>) {
+    let mut loaded: Option<Digest> = None;
+    let mut indexed = signer.indexed.subscribe();
+    loop {
+        let (tls, before) = (tls.clone(), loaded);
+        let look = move |signer: &Signer| -> Result<Option<Digest>, SignerError> {
+            let snapshot = signer.snapshot.load_full();
+            let Some(access) = snapshot.access_ca().map(|ca| Digest::of(ca.certificate())) else {
+                return Ok(before);
+            };
+            let made = signer.ensure_server_cert()?;
+            if made || before != Some(access) {
+                tls.reload(signer)?;
+                tracing::info!("the server's certificate is loaded");
+            }
+            Ok(Some(access))
+        };
+        let signer = signer.clone();
+        let done = tokio::task::spawn_blocking(move || look(&signer)).await;
+        match done {
+            Ok(Ok(access)) => loaded = access,
+            Ok(Err(error)) => tracing::error!(%error, "the server's certificate is not renewed; the old one stays"),
+            Err(error) => tracing::error!(%error, "a thread ended early"),
+        }
+        if loaded.is_none() {
+            // Before the hand-over is imported there is nothing but new records to wait for.
+            let _ = tokio::time::timeout(CERTIFICATE, indexed.changed()).await;
+        } else {
+            tokio::time::sleep(CERTIFICATE).await;
+        }
+    }
+}
+
+async fn health(signer: Arc<Signer>, reporter: HealthReporter) {
+    let (mut looks, mut signs) = (0u32, true);
+    loop {
+        let probe = looks.is_multiple_of(PROBE_EVERY);
+        looks = looks.wrapping_add(1);
+        let looked = signer.clone();
+        let look = move || -> Result<(), SignerError> {
+            looked.ready()?;
+            if probe { Ok(looked.keeper.probe()?) } else { Ok(()) }
+        };
+        let found = tokio::task::spawn_blocking(look).await;
+        let well = matches!(found, Ok(Ok(())));
+        if let Ok(Err(error)) = found {
+            tracing::warn!(%error, "not ready");
+        }
+        if probe || !well {
+            signs = well;
+        }
+        let status = if well && signs {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for name in NAMES.into_iter().chain([""]) {
+            reporter.set_service_status(name, status).await;
+        }
+        tokio::time::sleep(HEALTH).await;
+    }
+}
+
+/// Runs blocking work; a failure is logged and tried again at the next turn.
+async fn blocking(signer: Arc<Signer>, what: &'static str, work: fn(&Signer) -> Result<(), SignerError>) {
+    match tokio::task::spawn_blocking(move || work(&signer)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "{what}"),
+        Err(error) => tracing::error!(%error, "a thread ended early"),
+    }
+}
+
+async fn every<F: Future<Output = ()>>(pause: Duration, work: impl Fn() -> F) {
+    loop {
+        work().await;
+        tokio::time::sleep(pause).await;
+    }
+}
