@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
+use der::{Decode as _, Encode as _};
 use rcgen::string::Ia5String;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
@@ -65,7 +67,8 @@ pub(crate) fn run(command: &CsrCommand) -> Result<Answer, CliError> {
     let request = params(args)?.serialize_request(&key).map_err(failed)?;
     // What we hand out must pass what we would check when it comes back.
     let csr = Csr::prove(request.der(), &Limits::default())?;
-    files::create_secret(&args.key_out, key.serialize_pem().as_bytes())?;
+    let private = version_1(key.serialized_der()).map_err(|e| CliError::Defect(e.to_string()))?;
+    files::create_secret(&args.key_out, files::pem("PRIVATE KEY", &private)?.as_bytes())?;
     files::create(&args.out, request.pem().map_err(failed)?.as_bytes())?;
     let digest = csr.public_key().digest();
     let text = format!(
@@ -88,6 +91,23 @@ fn key(algorithm: KeyAlgorithm) -> Result<KeyPair, rcgen::Error> {
         KeyAlgorithm::Rsa3072 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072),
         KeyAlgorithm::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
     }
+}
+
+/// PKCS#8 (RFC 5208); version 2 of it (RFC 5958) has the public key too.
+#[derive(der::Sequence)]
+struct PrivateKeyInfo<'a> {
+    version: u8,
+    algorithm: AnyRef<'a>,
+    private_key: &'a OctetStringRef,
+    #[asn1(context_specific = "1", optional = "true", tag_mode = "IMPLICIT")]
+    public_key: Option<BitStringRef<'a>>,
+}
+
+/// The key without its public half: OpenSSL 3.0 does not read Ed25519 keys of version 2.
+fn version_1(pkcs8: &[u8]) -> Result<Vec<u8>, der::Error> {
+    let mut info = PrivateKeyInfo::from_der(pkcs8)?;
+    (info.version, info.public_key) = (0, None);
+    info.to_der()
 }
 
 fn params(args: &NewArgs) -> Result<CertificateParams, CliError> {

@@ -84,8 +84,13 @@ fn subject(profile: &Profile) -> Vec<String> {
         let name = kind.name();
         match rule {
             AttributeRule::Fixed(values) => format!("Its {name} is always {}.", list(values)),
-            AttributeRule::Context { template, .. } => {
-                format!("Its {name} is always `{template}`, from what the caller vouches for.")
+            AttributeRule::Context { template, fits } => {
+                let also = if fits.is_empty() {
+                    String::new()
+                } else {
+                    format!(", which must be like {}", templates(fits))
+                };
+                format!("Its {name} is always `{template}`, from what the caller vouches for{also}.")
             }
             AttributeRule::Request {
                 patterns,
