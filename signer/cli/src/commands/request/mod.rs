@@ -10,7 +10,7 @@ use stele_api::convert::Issued;
 use stele_api::v1;
 use stele_api::v1::request_service_client::RequestServiceClient;
 use stele_core::request::KeyProof;
-use stele_core::types::RequestId;
+use stele_core::types::{CallerSan, RequestId};
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -227,7 +227,7 @@ async fn caller_of(id: &RequestId, channel: &Channel) -> Result<Option<String>, 
     callers.dedup();
     match callers.as_slice() {
         [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
+        [one] => name_of(one, channel).await.map(Some),
         many => {
             let words = format!(
                 "several callers have a request {id}: say which with --caller: {}",
@@ -236,6 +236,16 @@ async fn caller_of(id: &RequestId, channel: &Channel) -> Result<Option<String>, 
             Err(CliError::Usage(words))
         }
     }
+}
+
+/// A caller's name in the authority bundle, which queries take; answers may show the identity in its certificate.
+async fn name_of(caller: &str, channel: &Channel) -> Result<String, CliError> {
+    let Ok(san) = caller.parse::<CallerSan>() else {
+        return Ok(caller.to_owned());
+    };
+    let (bundle, _) = wire::bundle(channel, None).await?;
+    let listed = bundle.authority().caller_by_san(&san);
+    Ok(listed.map_or_else(|| caller.to_owned(), |c| c.name.to_string()))
 }
 
 async fn withdraw(args: &WithdrawArgs, channel: &Channel) -> Result<Answer, CliError> {
