@@ -10,7 +10,7 @@ use stele_api::convert::Issued;
 use stele_api::v1;
 use stele_api::v1::request_service_client::RequestServiceClient;
 use stele_core::request::KeyProof;
-use stele_core::types::{CallerSan, RequestId};
+use stele_core::types::RequestId;
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -42,7 +42,7 @@ pub(crate) enum RequestCommand {
 pub(crate) struct Which {
     /// The request id
     id: RequestId,
-    /// The caller that made it, by its name in the authority bundle [default: looked up]
+    /// The caller that made it, by its name in the authority bundle or as uri:URI or dns:NAME [default: looked up]
     #[arg(long, value_name = "CALLER")]
     caller: Option<String>,
     /// The attempt [default: the newest]
@@ -165,7 +165,7 @@ async fn pages(
 
 async fn list(args: &ListArgs, channel: &Channel) -> Result<Answer, CliError> {
     let query = v1::ListRequestsRequest {
-        caller: args.caller.clone(),
+        caller: wire::identity(args.caller.as_deref(), channel).await?,
         states: args.states.iter().map(|s| i32::from(*s)).collect(),
         profile: args.profile.clone(),
         page_size: u32::try_from(args.limit.clamp(1, 1000)).unwrap_or(1000),
@@ -201,7 +201,8 @@ async fn fetch(which: &Which, channel: &Channel) -> Result<v1::Request, CliError
         request_id: which.id.to_string(),
         attempt: which.attempt,
     };
-    let answer = match client(channel).get_request(query(which.caller.clone())).await {
+    let caller = wire::identity(which.caller.as_deref(), channel).await?;
+    let answer = match client(channel).get_request(query(caller)).await {
         Err(status) if status.code() == Code::NotFound && which.caller.is_none() => {
             let caller = caller_of(&which.id, channel).await?.ok_or(status)?;
             client(channel).get_request(query(Some(caller))).await?
@@ -227,7 +228,7 @@ async fn caller_of(id: &RequestId, channel: &Channel) -> Result<Option<String>, 
     callers.dedup();
     match callers.as_slice() {
         [] => Ok(None),
-        [one] => name_of(one, channel).await.map(Some),
+        [one] => Ok(Some(one.clone())),
         many => {
             let words = format!(
                 "several callers have a request {id}: say which with --caller: {}",
@@ -236,16 +237,6 @@ async fn caller_of(id: &RequestId, channel: &Channel) -> Result<Option<String>, 
             Err(CliError::Usage(words))
         }
     }
-}
-
-/// A caller's name in the authority bundle, which queries take; answers may show the identity in its certificate.
-async fn name_of(caller: &str, channel: &Channel) -> Result<String, CliError> {
-    let Ok(san) = caller.parse::<CallerSan>() else {
-        return Ok(caller.to_owned());
-    };
-    let (bundle, _) = wire::bundle(channel, None).await?;
-    let listed = bundle.authority().caller_by_san(&san);
-    Ok(listed.map_or_else(|| caller.to_owned(), |c| c.name.to_string()))
 }
 
 async fn withdraw(args: &WithdrawArgs, channel: &Channel) -> Result<Answer, CliError> {
