@@ -7,9 +7,9 @@ use stele_core::csr::{Limits, ProvenRequest};
 use stele_core::door::{Asked, DoorError, Entry, Evidence, Linted, prove};
 use stele_core::profile::{Approval, Inputs, Profile, Requester, decide};
 use stele_core::record::{FreezeTarget, RequestRef};
-use stele_core::request::{KeyProof, SignRequest};
+use stele_core::request::SignRequest;
 use stele_core::tbs::parse_tbs;
-use stele_core::types::{B64, Digest, KeyName};
+use stele_core::types::{Digest, KeyName};
 use stele_core::{Error, Refusal, Violation};
 use stele_index::{RequestView, State};
 
@@ -68,8 +68,7 @@ impl Signer {
         let asked = Asked {
             request: attempt,
             bundle: Some(snapshot.bundle_digest()?),
-            proof: Some(proof(request)),
-            context: Some(request.context.clone()),
+            asked: Some(request.clone()),
             previous,
         };
         let issued = self.pass_door(ca, linted, Evidence::Policy, asked)?;
@@ -261,14 +260,6 @@ fn next(view: &RequestView) -> Standing {
         attempt: view.attempt.saturating_add(1),
         previous: view.intent,
     }
-}
-
-/// The key's proof as records hold it.
-pub(crate) fn proof(request: &SignRequest) -> B64 {
-    B64(match &request.proof {
-        KeyProof::Pkcs10(der) => der.clone(),
-        KeyProof::PodKey { spki, .. } => spki.clone(),
-    })
 }
 
 fn issuer<'s>(profile: &Profile, request: &SignRequest, snapshot: &'s Snapshot) -> Result<&'s Ca, Violation> {
