@@ -3,6 +3,7 @@
 use stele_api::convert::{sign_request_to_wire, state_to_wire, time_to_wire};
 use stele_api::status::{Failure, Reason};
 use stele_api::v1;
+use stele_core::keycheck::PublicKey;
 use stele_core::record::{Body, Proposal};
 use stele_core::request::{Context, KeyProof, RequestState, SignRequest, Wanted};
 use stele_core::tbs::parse_tbs;
@@ -207,11 +208,23 @@ impl Signer {
             id: view.id.clone(),
             profile,
             issuer: None,
-            proof: KeyProof::Pkcs10(proof),
+            proof: key_proof(proof, &context),
             wanted: Wanted::default(),
             context,
         })
     }
+}
+
+/// A key's proof as records hold it: the PKCS#10 request, or of a pod's key the SubjectPublicKeyInfo alone.
+fn key_proof(recorded: Vec<u8>, context: &Context) -> KeyProof {
+    if PublicKey::from_spki_der(&recorded).is_ok() {
+        return KeyProof::PodKey {
+            spki: recorded,
+            proof: Vec::new(),
+            pod_uid: context.pod_uid.clone().unwrap_or_default(),
+        };
+    }
+    KeyProof::Pkcs10(recorded)
 }
 
 /// The state that a filter of the contract asks for, as the index knows it.
