@@ -78,7 +78,7 @@ stop_signer() {
 # enrol NAME PROFILE URI: a key, a CSR, and the client certificate of someone whom the bundle lists.
 enrol() {
     "$bin/stele" csr new --algorithm ec-p256 --san "uri:$3" --key-out "$dir/state/$1.key" --out "$dir/state/$1.csr" >>"$dir/state/cluster.log"
-    signer_command enrol --profile "$2" --csr "$dir/state/$1.csr" --out "$dir/state/$1.pem"
+    signer_command enrol --profile "$2" --csr "$dir/state/$1.csr" --san "uri:$3" --out "$dir/state/$1.pem"
 }
 
 enrol_people() {

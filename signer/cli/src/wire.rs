@@ -2,7 +2,7 @@
 
 use stele_api::v1;
 use stele_core::authority::Bundle;
-use stele_core::types::{Position, Time};
+use stele_core::types::{CallerName, CallerSan, Position, Time};
 use tonic::transport::Channel;
 
 use crate::connect::MAX_MESSAGE;
@@ -31,6 +31,20 @@ pub(crate) fn millis(seconds: i64, nanos: i32) -> Time {
     let seconds = u64::try_from(seconds).unwrap_or(0);
     let millis = u64::try_from(nanos / 1_000_000).unwrap_or(0);
     Time::from_millis(seconds.saturating_mul(1000).saturating_add(millis))
+}
+
+/// A caller's identity, which queries take: as it is given, or by its name in the authority bundle.
+pub(crate) async fn identity(caller: Option<&str>, channel: &Channel) -> Result<Option<String>, CliError> {
+    let Some(caller) = caller.filter(|c| c.parse::<CallerSan>().is_err()) else {
+        return Ok(caller.map(str::to_owned));
+    };
+    let name: CallerName = caller
+        .parse()
+        .map_err(|e: stele_core::Error| CliError::Usage(e.to_string()))?;
+    let (bundle, _) = bundle(channel, None).await?;
+    let listed = bundle.authority().callers().get(&name).map(|c| c.san.to_string());
+    let unlisted = || CliError::Refused(format!("the authority bundle lists no caller {name}"));
+    listed.ok_or_else(unlisted).map(Some)
 }
 
 /// The authority bundle in force, or an older one, checked as a document; its signatures are the ledger's to check.

@@ -88,7 +88,7 @@ pub(crate) enum FreezeKind {
     Issuer,
     /// A profile
     Profile,
-    /// A caller, by its name in the authority bundle
+    /// A caller, as uri:URI or dns:NAME, or by its name in the authority bundle
     Caller,
 }
 
@@ -145,13 +145,14 @@ fn stop_texts(path: &std::path::Path) -> Result<Vec<v1::SignedText>, CliError> {
 /// Runs `stele freeze`.
 pub(crate) async fn freeze(args: &FreezeArgs, connection: &ConnectionArgs) -> Result<Answer, CliError> {
     use v1::freeze_request::Target;
+    let channel = connect(connection).await?;
     let name = args.name.clone();
     let target = match args.kind {
         FreezeKind::Issuer => Target::Issuer(name),
         FreezeKind::Profile => Target::Profile(name),
-        FreezeKind::Caller => Target::Caller(name),
+        FreezeKind::Caller => Target::Caller(wire::identity(Some(&name), &channel).await?.unwrap_or(name)),
     };
-    let mut client = StopServiceClient::new(connect(connection).await?);
+    let mut client = StopServiceClient::new(channel);
     let wire = v1::FreezeRequest {
         target: Some(target),
         reason: args.reason.clone(),

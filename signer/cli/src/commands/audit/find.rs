@@ -27,7 +27,7 @@ pub(crate) struct FindArgs {
     /// One of a certificate's alternative names, dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS
     #[arg(long, value_name = "FORM:NAME")]
     san: Option<San>,
-    /// The caller, by its name in the authority bundle
+    /// The caller, as uri:URI or dns:NAME, or by its name in the authority bundle
     #[arg(long)]
     caller: Option<String>,
     /// The request id
@@ -78,10 +78,11 @@ pub(crate) struct ProveArgs {
 
 /// Runs `stele audit find`.
 pub(super) async fn run(args: &FindArgs, connection: &ConnectionArgs) -> Result<Answer, CliError> {
+    let channel = connect(connection).await?;
     let query = v1::FindEntriesRequest {
         serial: args.serial.as_ref().map(ToString::to_string),
         san: args.san.as_ref().map(san_to_wire),
-        caller: args.caller.clone(),
+        caller: wire::identity(args.caller.as_deref(), &channel).await?,
         request_id: args.request_id.clone(),
         profile: args.profile.clone(),
         issuer: args.issuer.clone(),
@@ -91,8 +92,7 @@ pub(super) async fn run(args: &FindArgs, connection: &ConnectionArgs) -> Result<
         until: args.until.map(time_to_wire),
         ..v1::FindEntriesRequest::default()
     };
-    let mut client = ledger::client(connect(connection).await?);
-    let found = find(&mut client, query, args.limit).await?;
+    let found = find(&mut ledger::client(channel), query, args.limit).await?;
     let lines: Vec<_> = found.iter().map(line).collect();
     let text = if lines.is_empty() {
         "no record fits".to_owned()

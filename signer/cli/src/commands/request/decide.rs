@@ -4,9 +4,8 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use serde_json::json;
 use stele_api::v1;
-use stele_core::authority::Bundle;
 use stele_core::authority::texts::{ApprovalText, Decision, OperatorText as _};
-use stele_core::types::{CallerName, CallerSan, Digest, OperatorName, SignedText};
+use stele_core::types::{Digest, OperatorName, SignedText};
 use tonic::transport::Channel;
 
 use super::{Which, client, fetch, show, state_word, summary};
@@ -45,7 +44,7 @@ pub(crate) struct DecideArgs {
 pub(super) async fn run(args: &DecideArgs, word: Word, channel: &Channel) -> Result<Answer, CliError> {
     let request = fetch(&args.which, channel).await?;
     let (bundle, _) = wire::bundle(channel, None).await?;
-    let text = text(&request, word, &bundle)?.to_string();
+    let text = text(&request, word)?.to_string();
     let (shown, _) = show::describe(&request, Some(&bundle))?;
     eprintln!("{}", printable(&shown));
     if args.source.signs_now() && !args.yes {
@@ -65,7 +64,7 @@ pub(super) async fn run(args: &DecideArgs, word: Word, channel: &Channel) -> Res
 }
 
 /// The text over what the server showed: its digest is computed from the bytes.
-fn text(request: &v1::Request, word: Word, bundle: &Bundle) -> Result<ApprovalText, CliError> {
+fn text(request: &v1::Request, word: Word) -> Result<ApprovalText, CliError> {
     let state = state_word(request.state);
     let Some(proposal) = request.proposal.as_ref().filter(|_| state == "pending") else {
         return Err(CliError::Refused(format!(
@@ -78,7 +77,7 @@ fn text(request: &v1::Request, word: Word, bundle: &Bundle) -> Result<ApprovalTe
         origin: wire::position("proposal.position", proposal.position.clone())?.origin,
         request: asked.request_id.parse().map_err(CliError::answer)?,
         attempt: request.attempt,
-        requester: requester(&request.caller, bundle)?,
+        requester: request.caller.parse().map_err(CliError::answer)?,
         tbs_sha256: Digest::of(&proposal.tbs_der),
         profile_sha256: Digest(profile.map_err(|_| CliError::answer("`profile_sha256` has not 32 bytes"))?),
         decision: match word {
@@ -86,20 +85,6 @@ fn text(request: &v1::Request, word: Word, bundle: &Bundle) -> Result<ApprovalTe
             Word::Deny => Decision::Deny,
         },
         expires: present("proposal.expires", wire::time!(proposal.expires))?,
-    })
-}
-
-/// The requester's identity, which the text names: a local user as the server says, a caller as the bundle lists it.
-fn requester(caller: &str, bundle: &Bundle) -> Result<CallerSan, CliError> {
-    if let Ok(san) = caller.parse() {
-        return Ok(san);
-    }
-    let name: CallerName = caller.parse().map_err(CliError::answer)?;
-    let caller = bundle.authority().callers().get(&name);
-    caller.map(|c| c.san.clone()).ok_or_else(|| {
-        CliError::Refused(format!(
-            "the authority bundle lists no caller {name}: its request cannot be decided"
-        ))
     })
 }
 

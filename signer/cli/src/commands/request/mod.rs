@@ -42,7 +42,7 @@ pub(crate) enum RequestCommand {
 pub(crate) struct Which {
     /// The request id
     id: RequestId,
-    /// The caller that made it, by its name in the authority bundle [default: looked up]
+    /// The caller that made it, by its name in the authority bundle or as uri:URI or dns:NAME [default: looked up]
     #[arg(long, value_name = "CALLER")]
     caller: Option<String>,
     /// The attempt [default: the newest]
@@ -165,7 +165,7 @@ async fn pages(
 
 async fn list(args: &ListArgs, channel: &Channel) -> Result<Answer, CliError> {
     let query = v1::ListRequestsRequest {
-        caller: args.caller.clone(),
+        caller: wire::identity(args.caller.as_deref(), channel).await?,
         states: args.states.iter().map(|s| i32::from(*s)).collect(),
         profile: args.profile.clone(),
         page_size: u32::try_from(args.limit.clamp(1, 1000)).unwrap_or(1000),
@@ -201,7 +201,8 @@ async fn fetch(which: &Which, channel: &Channel) -> Result<v1::Request, CliError
         request_id: which.id.to_string(),
         attempt: which.attempt,
     };
-    let answer = match client(channel).get_request(query(which.caller.clone())).await {
+    let caller = wire::identity(which.caller.as_deref(), channel).await?;
+    let answer = match client(channel).get_request(query(caller)).await {
         Err(status) if status.code() == Code::NotFound && which.caller.is_none() => {
             let caller = caller_of(&which.id, channel).await?.ok_or(status)?;
             client(channel).get_request(query(Some(caller))).await?
