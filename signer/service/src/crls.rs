@@ -92,8 +92,7 @@ impl Signer {
         let asked = Asked {
             request,
             bundle: Some(snapshot.bundle_digest()?),
-            proof: None,
-            context: None,
+            asked: None,
             previous: None,
         };
         let issued = self.through_door(linted, Evidence::Policy, asked)?;

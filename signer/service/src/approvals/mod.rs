@@ -169,8 +169,7 @@ impl Signer {
         let asked = Asked {
             request: recorded.request,
             bundle: Some(snapshot.bundle_digest()?),
-            proof: Some(recorded.proof),
-            context: Some(recorded.context),
+            asked: Some(recorded.asked),
             previous: view.intent,
         };
         Ok(Settled::Issued(Box::new(self.pass_door(ca, linted, evidence, asked)?)))

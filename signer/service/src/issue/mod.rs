@@ -9,8 +9,8 @@ use stele_api::status::{Failure, Reason};
 use stele_core::door::{Asked, DoorError, Evidence, Linted};
 use stele_core::profile::Approval;
 use stele_core::record::RequestRef;
-use stele_core::request::{KeyProof, SignRequest};
-use stele_core::types::{B64, Digest};
+use stele_core::request::SignRequest;
+use stele_core::types::Digest;
 use stele_index::{RequestView, State};
 
 use crate::approvals::Settled;
@@ -65,8 +65,7 @@ impl Signer {
         let asked = Asked {
             request: attempt,
             bundle: Some(snapshot.bundle_digest()?),
-            proof: Some(proof(request)),
-            context: Some(request.context.clone()),
+            asked: Some(request.clone()),
             previous,
         };
         let issued = self.pass_door(ca, linted, Evidence::Policy, asked)?;
@@ -192,12 +191,4 @@ fn next(view: &RequestView) -> Standing {
         attempt: view.attempt.saturating_add(1),
         previous: view.intent,
     }
-}
-
-/// The key's proof as records hold it.
-pub(crate) fn proof(request: &SignRequest) -> B64 {
-    B64(match &request.proof {
-        KeyProof::Pkcs10(der) => der.clone(),
-        KeyProof::PodKey { spki, .. } => spki.clone(),
-    })
 }
