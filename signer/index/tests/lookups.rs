@@ -223,6 +223,13 @@ fn requests_are_listed_by_page_and_filter() {
     assert_eq!(firsts(&all, None, 5), (vec![0, 1, 2, 3, 4], Some(4)));
     assert_eq!(firsts(&all, Some(4), 5), (vec![5, 6, 8], None));
     assert_eq!(firsts(&all, Some(u64::MAX), 5), (vec![], None));
+    let newest = |before, limit| {
+        let page = reader.newest_requests(&all, before, limit).unwrap();
+        (page.items.iter().map(|r| r.first).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(newest(None, 3), (vec![8, 6, 5], Some(5)));
+    assert_eq!(newest(Some(5), 5), (vec![4, 3, 2, 1, 0], None));
+    assert_eq!(newest(Some(0), 5), (vec![], None));
     let pending = RequestFilter {
         caller: Some(caller(0)),
         state: Some(StateKind::Pending),
@@ -254,7 +261,11 @@ fn records_are_found_by_what_they_hold() {
     });
     let found = |filter: Filter| {
         let page = reader.find(&filter, None, 100).unwrap();
-        page.items.into_iter().map(|r| r.index).collect::<Vec<_>>()
+        let forward = page.items.into_iter().map(|r| r.index).collect::<Vec<_>>();
+        let mut back = reader.find_newest(&filter, None, 100).unwrap().items;
+        back.reverse();
+        assert_eq!(back.into_iter().map(|r| r.index).collect::<Vec<_>>(), forward);
+        forward
     };
     let web = subject_text(&subject("web"));
     assert_eq!(web, "O=Example\\, Inc,CN=web");
