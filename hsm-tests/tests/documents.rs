@@ -1,9 +1,11 @@
 //! The commands that README and docs show, run as they stand and in order, on what the quickstart made. A block is
 //! run when its fence says `sh test`; each document goes on where the one before ended.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use stele_hsm_tests::scratch::{binary_path, repository};
 
 /// The documents, in the order in which a new user meets them.
 const DOCUMENTS: [&str; 4] = [
@@ -12,13 +14,6 @@ const DOCUMENTS: [&str; 4] = [
     "signer/docs/engineer.md",
     "signer/docs/auditor.md",
 ];
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("hsm-tests lies in the repository")
-        .to_owned()
-}
 
 /// The `sh test` blocks of a document, each with the number of its first line.
 fn blocks(text: &str) -> Vec<(usize, String)> {
@@ -42,7 +37,7 @@ struct Served(Child);
 impl Served {
     fn start(stele: &Path) -> Self {
         let log = std::fs::File::create(stele.join("state/documents.log")).expect("a log file");
-        let signer = Command::new(env!("CARGO_TARGET_TMPDIR").to_owned() + "/../release/stele-signer")
+        let signer = Command::new(binary_path("stele-signer"))
             .args(["run", "--config"])
             .arg(stele.join("state/signer/signer.toml"))
             .env("SOFTHSM2_CONF", stele.join("state/signer/softhsm2.conf"))
@@ -77,10 +72,18 @@ impl Drop for Served {
 /// A directory as a user's clone looks after the quickstart: `.stele`, and the parts of the repository that are shown.
 fn scratch() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().expect("a scratch directory");
-    for part in ["softhsm", "signer", "proto", "target"] {
-        std::os::unix::fs::symlink(repository().join(part), scratch.path().join(part)).expect("a link");
+    let link = |from: &Path, name: &str| std::os::unix::fs::symlink(from, scratch.path().join(name)).expect("a link");
+    for part in ["softhsm", "signer", "proto"] {
+        link(&repository().join(part), part);
     }
-    let made = Command::new("softhsm/quickstart")
+    // The README's PATH names target/release; cargo's directory may be elsewhere.
+    let release = binary_path("stele");
+    let target = release
+        .parent()
+        .and_then(Path::parent)
+        .expect("binaries lie in target/release");
+    link(target, "target");
+    let made = Command::new(repository().join("softhsm/quickstart"))
         .current_dir(scratch.path())
         .output()
         .expect("softhsm/quickstart runs");
