@@ -12,6 +12,7 @@ use stele_core::crl::{CrlSpec, Reason, Revocation as Listed};
 use stele_core::keeping::{Keeper as _, KeeperFault, SignFault};
 use stele_core::names::{San, Usage};
 use stele_core::record::*;
+use stele_core::request::{Context, KeyProof, SignRequest, Wanted};
 use stele_core::tbs::{CaConstraints, CertificateSpec, NameConstraints, assemble, parse_certificate};
 use stele_core::types::*;
 use stele_hsm_tests::authority::{self, CALLER, OPERATORS_CALLER};
@@ -131,6 +132,14 @@ impl World {
     fn intent(&self, spec: &CertificateSpec, authority: Authority) -> Intent {
         let tbs = spec.to_tbs_der().unwrap();
         let is_ca = spec.ca.is_some();
+        let asked = SignRequest {
+            id: "r-1".parse().unwrap(),
+            profile: if is_ca { "in-cluster-ca" } else { "workload" }.parse().unwrap(),
+            issuer: None,
+            proof: KeyProof::Pkcs10(vec![]),
+            wanted: Wanted::default(),
+            context: Context::default(),
+        };
         let name = if is_ca { "cluster-ca" } else { "issuing-ca" };
         Intent {
             purpose: if is_ca { Purpose::Intermediate } else { Purpose::Leaf },
@@ -138,7 +147,7 @@ impl World {
                 caller: CALLER.parse().unwrap(),
                 id: "r-1".parse().unwrap(),
                 attempt: 1,
-                digest: Digest::of(b"request"),
+                digest: asked.digest(),
             },
             profile: Some(self.profile(if is_ca { "in-cluster-ca" } else { "workload" })),
             bundle: Some(self.bundle.digest()),
@@ -149,8 +158,7 @@ impl World {
             tbs: Payload::Inline(B64(tbs)),
             serial: Some(spec.serial.clone()),
             not_after: Some(Time::from_secs(spec.not_after.secs())),
-            proof: None,
-            context: None,
+            asked: Some(asked),
             proposal: None,
             previous: None,
             authority,

@@ -54,7 +54,7 @@ write_authority() {
     ssh-keygen -q -t ed25519 -N '' -C olga -f "$dir/state/olga"
     sed "s|@olga-ssh-key|$(cat "$dir/state/olga.pub")|" "$repo/softhsm/demo/authority.toml" >"$authority/authority.toml"
     for preset in "$repo"/signer/presets/profiles/*.toml; do
-        sed -e 's/kubernetes-ca/issuing-ca/g' -e 's/operator-alice/operator-olga/g' -e 's|http://stele\.example\.org/|http://127.0.0.1:9480/|g' \
+        sed -e 's/kubernetes-ca/issuing-ca/g' -e 's/operator-alice/operator-olga/g' -e 's|http://stele\.example\.org/|http://127.0.0.1:'"$http_port"'/|g' \
             -e 's/"stele\.example\.org", //' -e 's/etcd-peer\.example\.org/etcd.demo.example/' -e 's/example\.org/demo.example/g' \
             "$preset" >"$authority/profiles/$(basename "$preset")"
     done

@@ -14,8 +14,21 @@ start_signer() {
     say "gRPC on 127.0.0.1:$grpc_port (mTLS, TLS 1.3), CRLs and tiles on http://127.0.0.1:$http_port"
 }
 
-grpc_port=9443
-http_port=9480
+# free_port FIRST: the first port from FIRST on at which nobody listens.
+free_port() {
+    local port=$1
+    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((port + 1))
+    done
+    echo "$port"
+}
+
+# Chosen once for a directory: certificates name the URL of the CRLs.
+choose_ports() {
+    grpc_port=$(free_port 9443)
+    http_port=$(free_port $((grpc_port + 37)))
+    printf 'grpc_port=%s\nhttp_port=%s\n' "$grpc_port" "$http_port" >"$dir/state/ports"
+}
 
 write_signer_config() {
     cat >"$dir/state/signer/signer.toml" <<EOF
@@ -50,7 +63,7 @@ signer_command() {
 run_signer() {
     for port in $grpc_port $http_port; do
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            die "port $port of 127.0.0.1 is in use; stop what listens there (another quickstart?), then run again"
+            die "port $port of 127.0.0.1 is in use; stop what listens there, then run again"
         fi
     done
     SOFTHSM2_CONF=$dir/state/signer/softhsm2.conf "$bin/stele-signer" run --config "$dir/state/signer/signer.toml" \
@@ -100,6 +113,7 @@ stele_as() {
 serve_forever() {
     step "Serving until Ctrl-C"
     trap 'stop_signer' EXIT
+    . "$dir/state/ports"
     [ -n "${signer_pid:-}" ] || run_signer
     cat <<EOF
   As the cluster's signer, e.g. which profiles may I use:

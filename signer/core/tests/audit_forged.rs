@@ -98,20 +98,16 @@ fn an_intent_is_what_its_tbs_is() {
     });
     forged("another key than the TBS", |s| {
         let mut intent = leaf(&s.bundle, 31);
-        intent.proof = Some(B64(signer_csr(s)));
+        let asked = signer::asked("another", "workload", &issuing());
+        intent.request.digest = asked.digest();
+        intent.asked = Some(asked);
         more(s, intent)
     });
-}
-
-/// The CSR of the issuing CA, a valid proof for another key.
-fn signer_csr(s: &Signer) -> Vec<u8> {
-    let Body::Issued(issued) = &s.log.records[s.csr as usize + 1].body else {
-        panic!()
-    };
-    let Payload::Inline(whole) = &issued.signed else {
-        panic!()
-    };
-    whole.0.clone()
+    forged("its digest is", |s| {
+        let mut intent = leaf(&s.bundle, 31);
+        intent.asked = Some(signer::asked("another", "workload", &Key::p256(31)));
+        more(s, intent)
+    });
 }
 
 #[test]

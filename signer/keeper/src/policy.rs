@@ -255,6 +255,14 @@ pub(crate) fn examine_intent(
             )?;
             require_requester(rules, profile, &intent.request.caller)?;
             backdated(view, around)?;
+            let asked = intent
+                .asked
+                .as_ref()
+                .ok_or_else(|| KeeperError::refused("intent.asked: missing"))?;
+            require(
+                asked.digest() == intent.request.digest,
+                "intent.request.digest is not that of intent.asked",
+            )?;
             approvals(intent, rules, profile, named, around)
         }
         _ => Err(KeeperError::refused(

@@ -20,6 +20,9 @@ use crate::signer::Signer;
 use crate::snapshot;
 use crate::tree;
 
+/// How many records are looked through for one that the same file made before.
+const RECENT: u32 = 100;
+
 /// What applying a file did.
 #[derive(Debug)]
 pub(crate) struct Applied {
@@ -105,11 +108,10 @@ impl Signer {
         match text.action {
             StopAction::Unfreeze => {
                 let target = freeze_target(&text.target).map_err(invalid)?;
-                if self.reader.is_frozen(&target).map_err(SignerError::from)?.is_none() {
-                    let why = format!("{} is not frozen", text.target);
-                    return Err(Failure::new(Reason::NotSuccessor, why));
-                }
-                let index = self.judged(&Body::Unfreeze(Unfreeze { target, texts }))?;
+                let index = match self.applied_before("unfreeze", &texts)? {
+                    Some(index) => index,
+                    None => self.unfreeze(target, texts)?,
+                };
                 let changes = vec![format!("{} is no longer frozen", text.target)];
                 Ok(Applied { kind, index, changes })
             }
@@ -123,6 +125,37 @@ impl Signer {
                 Err(invalid(error))
             }
         }
+    }
+
+    fn unfreeze(&self, target: FreezeTarget, texts: Vec<SignedText>) -> Result<u64, Failure> {
+        let frozen = self.reader.is_frozen(&target).map_err(SignerError::from)?;
+        if frozen.is_none() {
+            return Err(Failure::new(Reason::NotSuccessor, "it is not frozen"));
+        }
+        self.judged(&Body::Unfreeze(Unfreeze { target, texts }))
+    }
+
+    /// The record that these very texts made before, if they did: each text serves once.
+    fn applied_before(&self, kind: &str, texts: &[SignedText]) -> Result<Option<u64>, Failure> {
+        let filter = Filter {
+            kind: Some(kind.to_owned()),
+            ..Filter::default()
+        };
+        let recent = self
+            .reader
+            .find_newest(&filter, None, RECENT)
+            .map_err(SignerError::from)?;
+        for view in recent.items {
+            let same = match self.keeper.record(view.index).map_err(SignerError::from)?.body {
+                Body::Unfreeze(before) => before.texts == texts,
+                Body::Recovery(before) => before.texts == texts,
+                _ => false,
+            };
+            if same {
+                return Ok(Some(view.index));
+            }
+        }
+        Ok(None)
     }
 
     fn revoke_ca(&self, by: &CallerSan, text: &StopText, texts: Vec<SignedText>) -> Result<u64, Failure> {
@@ -152,10 +185,13 @@ impl Signer {
 
     fn apply_recovery(&self, text: RecoveryText, texts: Vec<SignedText>) -> Result<Applied, Failure> {
         let action = text.action;
-        let index = self.judged(&Body::Recovery(Recovery {
-            action: action.clone(),
-            texts,
-        }))?;
+        let index = match self.applied_before("recovery", &texts)? {
+            Some(index) => index,
+            None => self.judged(&Body::Recovery(Recovery {
+                action: action.clone(),
+                texts,
+            }))?,
+        };
         Ok(Applied {
             kind: SignedFileKind::Recovery,
             index,

@@ -1,5 +1,6 @@
 //! The index follows the log in order, whoever wrote the record.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use stele_core::record::{Body, Record};
@@ -41,6 +42,7 @@ impl Signer {
     fn page(&self, index: &mut Index) -> Result<bool, SignerError> {
         let entries = self.keeper.entries(index.next(), PAGE)?;
         if entries.is_empty() {
+            self.refresh_if_stale()?;
             return Ok(false);
         }
         let records = entries
@@ -49,13 +51,24 @@ impl Signer {
             .collect::<Result<Vec<_>, SignerError>>()?;
         index.apply(&records)?;
         if records.iter().any(|(record, _)| snapshot::changes(&record.body)) {
-            self.refresh()?;
+            self.stale.store(true, Ordering::Release);
         }
         if records.iter().any(|(record, _)| calls_for_crl(&record.body)) {
             self.crls_due.notify_one();
         }
+        self.refresh_if_stale()?;
         self.indexed.send_replace(index.next());
         Ok(true)
+    }
+
+    /// Reads the snapshot again after a record that changes it. When that fails it stays stale, and is tried again
+    /// with the next look at the log.
+    fn refresh_if_stale(&self) -> Result<(), SignerError> {
+        if self.stale.load(Ordering::Acquire) {
+            self.refresh()?;
+            self.stale.store(false, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Reads the snapshot again.

@@ -1,5 +1,6 @@
 //! In development the signer starts the keeper as a child, and again when it ends; in production they are two units.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,9 +36,14 @@ impl KeeperChild {
     /// When it cannot be started, or does not answer in time.
     pub(crate) fn start(config: &KeeperConfig) -> Result<Option<Self>, SignerError> {
         let Some(spawn) = &config.spawn else { return Ok(None) };
+        let client = Client::new(&config.socket);
+        if client.status().is_ok() {
+            // Left behind by a signer that was killed. It holds the log, so no second one could start.
+            tracing::warn!("a keeper answers already: it is used, and not ended with this process");
+            return Ok(None);
+        }
         let child = Arc::new(Mutex::new(start(spawn)?));
         let begun = Instant::now();
-        let client = Client::new(&config.socket);
         while client.status().is_err() {
             let ended = lock(&child)
                 .try_wait()
@@ -101,6 +107,8 @@ fn start(spawn: &SpawnConfig) -> Result<Child, SignerError> {
         .arg("run")
         .arg("--config")
         .arg(&spawn.config)
+        // Ctrl-C on a terminal is for the signer alone, which ends the keeper last.
+        .process_group(0)
         .spawn()
         .map_err(|cause| SignerError::file(&spawn.binary, cause))
 }

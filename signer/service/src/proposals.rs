@@ -13,7 +13,6 @@ use stele_index::{RequestFilter, StateKind};
 
 use crate::clock;
 use crate::error::SignerError;
-use crate::issue::proof;
 use crate::signer::Signer;
 use crate::snapshot::Snapshot;
 
@@ -44,8 +43,7 @@ impl Signer {
             tbs: linted.tbs().to_vec().into(),
             tbs_sha256: linted.tbs_sha256(),
             serial: linted.serial().cloned().ok_or_else(incomplete)?,
-            proof: proof(request),
-            context: request.context.clone(),
+            asked: request.clone(),
             need: Need {
                 m: *m,
                 role: role.to_string(),

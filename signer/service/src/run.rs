@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
 use crate::authorise::Authorise;
-use crate::config::{Config, duration};
+use crate::config::{Config, Limits, duration};
 use crate::connection::accept;
 use crate::doors::Doors;
 use crate::error::SignerError;
@@ -29,6 +29,10 @@ use crate::workers;
 
 /// How long open connections may take to end.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Threads for plain HTTP.
+const PLAIN_DOORS: usize = 4;
+/// Plain requests that wait for one.
+const PLAIN_WAITING: usize = 64;
 /// The name of this process in records.
 const PROCESS: &str = "signer";
 
@@ -80,16 +84,26 @@ async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
     let local = local::listen(&config.local.socket)?;
     let local = tokio::spawn(local::serve(handlers.clone(), local));
     let mut plain = Vec::new();
+    // Anybody may ask over plain HTTP, so that has few threads of its own and takes none from signing.
+    let public = Handlers {
+        signer: signer.clone(),
+        doors: Doors::new(&Limits {
+            doors: PLAIN_DOORS,
+            waiting: PLAIN_WAITING,
+            ..config.limits
+        }),
+    };
     for (address, serves) in plain_ports(&config) {
         let listener = bind(address).await?;
         plain.push(tokio::spawn(http::serve(
-            handlers.clone(),
+            public.clone(),
             serves,
             listener,
             ending.clone(),
         )));
     }
     let tls = Arc::new(Tls::default());
+    prepare_tls(&signer, &tls).await;
     let (reporter, health) = tonic_health::server::health_reporter();
     let workers = tokio::spawn(workers::run(signer.clone(), tls.clone(), reporter));
     let listener = bind(config.grpc.listen).await?;
@@ -127,6 +141,23 @@ async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
             tracing::warn!("connections were still open and are closed");
             Ok(())
         }
+    }
+}
+
+/// Makes the first certificate before anybody can connect. Before the import, or when it fails, the worker tries again.
+async fn prepare_tls(signer: &Arc<Signer>, tls: &Arc<Tls>) {
+    let (signer, tls) = (signer.clone(), tls.clone());
+    let prepare = move || {
+        if signer.snapshot.load().access_ca().is_none() {
+            tracing::warn!("nothing is imported yet: gRPC turns everybody away until `stele-signer import` is done");
+            return Ok(());
+        }
+        signer.ensure_server_cert().and_then(|_| tls.reload(&signer))
+    };
+    match tokio::task::spawn_blocking(prepare).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the server has no certificate yet"),
+        Err(error) => tracing::error!(%error, "a thread ended early"),
     }
 }
 

@@ -57,7 +57,7 @@ impl Signer {
         let ours = snapshot
             .access_ca()
             .is_some_and(|ca| ca.issuer.subject_der == view.issuer_der);
-        let names = server_names(&snapshot.authority()?.server_names().to_vec())?;
+        let names = server_names(snapshot.authority()?.server_names())?;
         let named = names.iter().all(|name| view.sans.contains(name)) && view.sans.len() == names.len();
         Ok(fresh && ours && named)
     }

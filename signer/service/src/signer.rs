@@ -1,6 +1,7 @@
 //! Everything that calls and workers share.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct Signer {
     pub(crate) reader: Reader,
     /// What every call reads.
     pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// Whether a record that changes the snapshot was indexed since it was read.
+    pub(crate) stale: AtomicBool,
     /// Tells how many records are indexed.
     pub(crate) indexed: watch::Sender<u64>,
     /// Requests under way.
@@ -104,6 +107,7 @@ impl Signer {
         let reader = index.reader();
         let signer = Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
+            stale: AtomicBool::new(true),
             indexed: watch::Sender::new(index.next()),
             config,
             keeper,
@@ -122,7 +126,6 @@ impl Signer {
             serials: Mutex::new(Vec::new()),
             steps,
         };
-        signer.refresh()?;
         signer.follow()?;
         Ok(signer)
     }

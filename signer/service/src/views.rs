@@ -6,7 +6,7 @@ use stele_api::v1;
 use stele_core::record::{Body, Proposal};
 use stele_core::request::{Context, KeyProof, RequestState, SignRequest, Wanted};
 use stele_core::tbs::parse_tbs;
-use stele_core::types::{B64, CallerSan, RequestId};
+use stele_core::types::{CallerSan, RequestId};
 use stele_index::{Name, ProposalView, RequestView, State, subject_text};
 
 use crate::clock;
@@ -179,37 +179,34 @@ impl Signer {
         Ok(same.map(|c| c.der).unwrap_or_default())
     }
 
-    /// What was asked, as far as the records say: proposals and intents hold the key's proof and the context, the
-    /// names and dates asked for are in what came of them.
+    /// What was asked: proposals and intents hold it whole; a refusal names its id, profile and digest only.
     fn asked(&self, view: &RequestView, last: &Body) -> Result<SignRequest, Failure> {
-        let (proof, context) = match (view.intent, &view.state) {
-            (_, State::Pending(proposal)) => {
-                let proposal = self.proposal(proposal.index)?;
-                (Some(proposal.proof), proposal.context)
-            }
+        let recorded = match (view.intent, &view.state) {
+            (_, State::Pending(proposal)) => Some(self.proposal(proposal.index)?.asked),
             (_, State::Denied { proposal, .. } | State::Withdrawn { proposal, .. }) => {
-                let proposal = self.proposal(*proposal)?;
-                (Some(proposal.proof), proposal.context)
+                Some(self.proposal(*proposal)?.asked)
             }
             (Some(intent), _) => match self.keeper.record(intent).map_err(SignerError::from)?.body {
-                Body::Intent(intent) => (intent.proof, intent.context.unwrap_or_default()),
-                _ => (None, Context::default()),
+                Body::Intent(intent) => intent.asked,
+                _ => None,
             },
-            _ => (None, Context::default()),
+            _ => None,
         };
+        if let Some(asked) = recorded {
+            return Ok(asked);
+        }
         let profile = match (&view.profile, last) {
             (Some(profile), _) => profile.clone(),
             (None, Body::Refusal(refused)) => refused.profile.clone(),
             (None, _) => return Err(Failure::new(Reason::RequestNotFound, "no request under a profile")),
         };
-        let B64(proof) = proof.unwrap_or_default();
         Ok(SignRequest {
             id: view.id.clone(),
             profile,
             issuer: None,
-            proof: KeyProof::Pkcs10(proof),
+            proof: KeyProof::Pkcs10(Vec::new()),
             wanted: Wanted::default(),
-            context,
+            context: Context::default(),
         })
     }
 }

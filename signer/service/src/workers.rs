@@ -1,6 +1,5 @@
 //! What goes on without being asked: following the log, CRLs, the server's certificate, health.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,16 +34,18 @@ pub(crate) async fn run(signer: Arc<Signer>, tls: Arc<Tls>, reporter: HealthRepo
 }
 
 async fn follow(signer: Arc<Signer>) {
-    every(FOLLOW, || {
-        blocking(signer.clone(), "the log is not followed", Signer::follow)
-    })
-    .await;
+    let mut told = Told::new("following the log");
+    loop {
+        told.tell(&blocking(signer.clone(), Signer::follow).await);
+        tokio::time::sleep(FOLLOW).await;
+    }
 }
 
 async fn crls(signer: Arc<Signer>) {
+    let mut told = Told::new("signing CRLs");
     loop {
         // A key without a certificate is passed over, so before the import this does nothing.
-        blocking(signer.clone(), "not every CRL is signed", Signer::sign_due_crls).await;
+        told.tell(&blocking(signer.clone(), Signer::sign_due_crls).await);
         let _ = tokio::time::timeout(CRLS, signer.crls_due.notified()).await;
     }
 }
@@ -84,24 +85,17 @@ async fn certificate(signer: Arc<Signer>, tls: Arc<Tls>) {
 }
 
 async fn health(signer: Arc<Signer>, reporter: HealthReporter) {
-    let (mut looks, mut signs) = (0u32, true);
+    let (mut told, mut looks, mut signs) = (Told::new("being ready"), 0u32, true);
     loop {
-        let probe = looks.is_multiple_of(PROBE_EVERY);
+        let mut done = blocking(signer.clone(), Signer::ready).await;
+        let probe = looks.is_multiple_of(PROBE_EVERY) || !signs;
         looks = looks.wrapping_add(1);
-        let looked = signer.clone();
-        let look = move || -> Result<(), SignerError> {
-            looked.ready()?;
-            if probe { Ok(looked.keeper.probe()?) } else { Ok(()) }
-        };
-        let found = tokio::task::spawn_blocking(look).await;
-        let well = matches!(found, Ok(Ok(())));
-        if let Ok(Err(error)) = found {
-            tracing::warn!(%error, "not ready");
+        if done.is_ok() && probe {
+            done = blocking(signer.clone(), |signer| Ok(signer.keeper.probe()?)).await;
+            signs = done.is_ok();
         }
-        if probe || !well {
-            signs = well;
-        }
-        let status = if well && signs {
+        told.tell(&done);
+        let status = if done.is_ok() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
@@ -113,18 +107,30 @@ async fn health(signer: Arc<Signer>, reporter: HealthReporter) {
     }
 }
 
-/// Runs blocking work; a failure is logged and tried again at the next turn.
-async fn blocking(signer: Arc<Signer>, what: &'static str, work: fn(&Signer) -> Result<(), SignerError>) {
-    match tokio::task::spawn_blocking(move || work(&signer)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "{what}"),
-        Err(error) => tracing::error!(%error, "a thread ended early"),
-    }
+/// Runs blocking work on a thread.
+async fn blocking(signer: Arc<Signer>, work: fn(&Signer) -> Result<(), SignerError>) -> Result<(), SignerError> {
+    tokio::task::spawn_blocking(move || work(&signer))
+        .await
+        .unwrap_or_else(|error| Err(SignerError::other(format!("a thread ended early: {error}"))))
 }
 
-async fn every<F: Future<Output = ()>>(pause: Duration, work: impl Fn() -> F) {
-    loop {
-        work().await;
-        tokio::time::sleep(pause).await;
+/// Says a failure once, not at every turn while it lasts, and that it is over.
+struct Told {
+    what: &'static str,
+    well: bool,
+}
+
+impl Told {
+    const fn new(what: &'static str) -> Self {
+        Self { what, well: true }
+    }
+
+    fn tell(&mut self, done: &Result<(), SignerError>) {
+        match done {
+            Err(error) if self.well => tracing::warn!(%error, "{} fails", self.what),
+            Ok(()) if !self.well => tracing::info!("{} works again", self.what),
+            _ => {}
+        }
+        self.well = done.is_ok();
     }
 }

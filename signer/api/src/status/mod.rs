@@ -28,9 +28,12 @@ const MAX_PART: usize = 240;
 /// Characters of a field's path.
 const MAX_FIELD: usize = 160;
 
-/// A failed call, before it becomes a status.
+/// A failed call, before it becomes a status. Boxed, because it is the rare arm of many results.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Failure(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     reason: Reason,
     message: String,
     violations: Vec<Violation>,
@@ -43,14 +46,14 @@ impl Failure {
     /// A failure for `reason`; `message` says in a sentence what was found, and is cut after 240 characters.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             reason,
             message: message.into(),
             violations: Vec::new(),
             refusal: None,
             attempt: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// A failure for `reason` with the violations of a refusal.
@@ -61,10 +64,9 @@ impl Failure {
             [only] => only.to_string(),
             [first, rest @ ..] => format!("{} violations; the first: {first}", rest.len() + 1),
         };
-        Self {
-            violations: refusal.violations,
-            ..Self::new(reason, message)
-        }
+        let mut failure = Self::new(reason, message);
+        failure.0.violations = refusal.violations;
+        failure
     }
 
     /// A call whose message could not be converted.
@@ -82,34 +84,34 @@ impl Failure {
     /// Names the record of the refusal, under which all violations are found.
     #[must_use]
     pub fn recorded_at(mut self, position: Position) -> Self {
-        self.refusal = Some(position);
+        self.0.refusal = Some(position);
         self
     }
 
     /// Names the request and the attempt that failed.
     #[must_use]
     pub fn of_attempt(mut self, id: RequestId, attempt: u32) -> Self {
-        self.attempt = Some((id, attempt));
+        self.0.attempt = Some((id, attempt));
         self
     }
 
     /// Says that trying again makes sense, but not before `delay`.
     #[must_use]
-    pub const fn retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
         self
     }
 
     /// The reason.
     #[must_use]
-    pub const fn reason(&self) -> Reason {
-        self.reason
+    pub fn reason(&self) -> Reason {
+        self.0.reason
     }
 
     /// Every violation, also those that do not fit the status.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
-        &self.violations
+        &self.0.violations
     }
 
     /// The status: reason, as many of the first violations as fit, how many there are, and the delay.
@@ -117,7 +119,7 @@ impl Failure {
     pub fn to_status(&self) -> Status {
         let mut fitting = self.status_with(Vec::new());
         let mut shown = Vec::new();
-        for violation in &self.violations {
+        for violation in &self.0.violations {
             shown.push(field_violation(violation));
             let larger = self.status_with(shown.clone());
             if wire_size(&larger) > MAX_WIRE {
@@ -130,25 +132,25 @@ impl Failure {
 
     fn status_with(&self, violations: Vec<FieldViolation>) -> Status {
         let mut details = ErrorDetails::new();
-        details.set_error_info(self.reason.name(), DOMAIN, self.metadata());
+        details.set_error_info(self.0.reason.name(), DOMAIN, self.metadata());
         if !violations.is_empty() {
             details.set_bad_request(violations);
         }
-        if self.retry_after.is_some() {
-            details.set_retry_info(self.retry_after);
+        if self.0.retry_after.is_some() {
+            details.set_retry_info(self.0.retry_after);
         }
-        Status::with_error_details(self.reason.code(), cut(&self.message, MAX_MESSAGE), details)
+        Status::with_error_details(self.0.reason.code(), cut(&self.0.message, MAX_MESSAGE), details)
     }
 
     fn metadata(&self) -> HashMap<String, String> {
         let mut metadata = HashMap::new();
-        if !self.violations.is_empty() {
-            metadata.insert("violations".to_owned(), self.violations.len().to_string());
+        if !self.0.violations.is_empty() {
+            metadata.insert("violations".to_owned(), self.0.violations.len().to_string());
         }
-        if let Some(position) = &self.refusal {
+        if let Some(position) = &self.0.refusal {
             metadata.insert("refusal".to_owned(), position.to_string());
         }
-        if let Some((id, attempt)) = &self.attempt {
+        if let Some((id, attempt)) = &self.0.attempt {
             metadata.insert("request_id".to_owned(), id.to_string());
             metadata.insert("attempt".to_owned(), attempt.to_string());
         }

@@ -7,11 +7,13 @@ use super::report::Finding;
 use super::texts::{self, Signed};
 use crate::authority::texts::{ApprovalText, BundleText, OperatorText, PlanText, RecoveryText, StopText};
 use crate::crl::{CrlView, parse_tbs_crl};
-use crate::csr::{Csr, Limits};
+use crate::csr::Limits;
+use crate::door;
 use crate::error::Error;
 use crate::keycheck::PublicKey;
 use crate::merkle::{Hash, leaf_hash};
 use crate::record::{Authority, Body, Intent, Payload, Purpose, Record};
+use crate::request::SignRequest;
 use crate::tbs::{self, TbsView, parse_tbs};
 use crate::types::{Digest, SignatureAlgorithm, SignedText, Time};
 
@@ -140,20 +142,23 @@ fn texts_of(body: &Body) -> (&'static str, &[SignedText]) {
 /// Reads an intent's TBS and verifies that the key's owner asked for it.
 pub(super) fn read_intent(intent: &Intent, tbs: &[u8]) -> Result<Tbs, Error> {
     let read = read_tbs(intent.purpose, tbs, intent.tbs_sha256)?;
-    if let (Tbs::Certificate(view), Some(proof)) = (&read, &intent.proof) {
-        prove(&proof.0, &view.spki_der)?;
+    if let (Tbs::Certificate(view), Some(asked)) = (&read, &intent.asked) {
+        prove(asked, intent.request.digest, &view.spki_der)?;
     }
     Ok(read)
 }
 
-/// A proof is a PKCS#10 request, or the SPKI whose possession was proved to the signer in another way.
-fn prove(proof: &[u8], spki_der: &[u8]) -> Result<(), Error> {
-    if proof == spki_der {
-        return Ok(());
+/// The request is the one that the digest binds, and its proof of possession is for the key in the TBS.
+fn prove(asked: &SignRequest, digest: Digest, spki_der: &[u8]) -> Result<(), Error> {
+    if asked.digest() != digest {
+        return Err(Error::unverified(
+            "asked",
+            format!("its digest is {}, not {digest}", asked.digest()),
+        ));
     }
-    let csr = Csr::prove(proof, &CSR_LIMITS)
+    let proven = door::prove(asked, &CSR_LIMITS)
         .map_err(|refusal| Error::unverified("proof of possession", refusal.to_string()))?;
-    if csr.public_key().spki_der() == spki_der {
+    if proven.public_key().spki_der() == spki_der {
         return Ok(());
     }
     Err(Error::unverified(

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::keeping::{Committed, Keeper, KeeperFault, SignFault};
 use crate::profile::Approval;
 use crate::record::{self, Authority, Body, Failed, Intent, Need, Payload, Purpose, RequestRef};
-use crate::request::Context;
+use crate::request::SignRequest;
 use crate::tbs::assemble;
-use crate::types::{B64, Digest, SignedText};
+use crate::types::{Digest, SignedText};
 
 /// Points between two steps; crash tests end the process there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +93,8 @@ pub struct Asked {
     pub request: RequestRef,
     /// Digest of the bundle that judged it.
     pub bundle: Option<Digest>,
-    /// The key's proof as received.
-    pub proof: Option<B64>,
-    /// What the caller vouched for.
-    pub context: Option<Context>,
+    /// The whole request, for certificates on request.
+    pub asked: Option<SignRequest>,
     /// Index of the intent of the attempt before this one.
     pub previous: Option<u64>,
 }
@@ -178,8 +176,7 @@ impl Authorised {
             tbs_sha256: linted.tbs_sha256(),
             serial: linted.serial.clone(),
             not_after: linted.not_after,
-            proof: asked.proof,
-            context: asked.context,
+            asked: asked.asked,
             proposal,
             previous: asked.previous,
             authority,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::large::{Chunk, Payload};
 use crate::crl::Reason;
 use crate::error::Violation;
-use crate::request::Context;
+use crate::request::SignRequest;
 use crate::types::{
     B64, CallerSan, Digest, KeyAlgorithm, KeyName, OperatorName, Origin, ProfileName, RequestId, Serial,
     SignatureAlgorithm, SignedText, Time,
@@ -419,10 +419,8 @@ pub struct Proposal {
     pub tbs_sha256: Digest,
     /// The serial in it.
     pub serial: Serial,
-    /// The key's proof as received (PKCS#10, or SPKI of a pod key).
-    pub proof: B64,
-    /// What the caller vouched for.
-    pub context: Context,
+    /// The whole request as the caller made it; `request.digest` is its digest.
+    pub asked: SignRequest,
     /// What it waits for.
     pub need: Need,
     /// Until when.
@@ -509,10 +507,8 @@ pub struct Intent {
     pub serial: Option<Serial>,
     /// The end of validity in them, for certificates.
     pub not_after: Option<Time>,
-    /// The key's proof as received, for certificates on request.
-    pub proof: Option<B64>,
-    /// What the caller vouched for.
-    pub context: Option<Context>,
+    /// The whole request as the caller made it, for certificates on request; `request.digest` is its digest.
+    pub asked: Option<SignRequest>,
     /// Index of the proposal that was approved.
     pub proposal: Option<u64>,
     /// Index of the intent of the attempt before this one.

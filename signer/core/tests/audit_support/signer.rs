@@ -7,6 +7,7 @@ use stele_core::authority::Bundle;
 use stele_core::authority::texts::{ApprovalText, BundleText, Decision as Word, StopAction, StopText};
 use stele_core::crl::{CrlSpec, Reason, Revocation as Listed};
 use stele_core::record::*;
+use stele_core::request::{KeyProof, SignRequest, Wanted};
 use stele_core::tbs::{CertificateSpec, RootSpec, csr_info};
 use stele_core::types::{B64, Digest, KeyName, Serial, Time};
 
@@ -120,6 +121,19 @@ pub fn request(id: &str) -> RequestRef {
     }
 }
 
+/// A whole request for a certificate of `key`.
+pub fn asked(id: &str, profile: &str, key: &Key) -> SignRequest {
+    let info = csr_info(&subject("asked"), key.public().spki_der()).unwrap();
+    SignRequest {
+        id: id.parse().unwrap(),
+        profile: profile.parse().unwrap(),
+        issuer: None,
+        proof: KeyProof::Pkcs10(key.sign(&info)),
+        wanted: Wanted::default(),
+        context: Default::default(),
+    }
+}
+
 /// A blank intent of `key` over these bytes.
 pub fn intent(purpose: Purpose, id: &str, name: &str, key: &Key, tbs: Vec<u8>) -> Intent {
     Intent {
@@ -134,8 +148,7 @@ pub fn intent(purpose: Purpose, id: &str, name: &str, key: &Key, tbs: Vec<u8>) -
         tbs: Payload::Inline(B64(tbs)),
         serial: None,
         not_after: None,
-        proof: None,
-        context: None,
+        asked: None,
         proposal: None,
         previous: None,
         authority: Authority::Policy,
@@ -223,8 +236,13 @@ pub fn proposal(bundle: &Bundle, n: u8) -> Proposal {
         Some(Some(0)),
     );
     let tbs = spec.to_tbs_der().unwrap();
+    let id = format!("intermediate-{n}");
+    let asked = asked(&id, "cluster-intermediate", &Key::p256(n));
     Proposal {
-        request: request(&format!("intermediate-{n}")),
+        request: RequestRef {
+            digest: asked.digest(),
+            ..request(&id)
+        },
         profile: profile(bundle, "cluster-intermediate"),
         bundle: bundle.digest(),
         purpose: Purpose::Intermediate,
@@ -233,8 +251,7 @@ pub fn proposal(bundle: &Bundle, n: u8) -> Proposal {
         tbs_sha256: Digest::of(&tbs),
         tbs: B64(tbs),
         serial: spec.serial,
-        proof: B64(Key::p256(n).public().spki_der().to_vec()),
-        context: Default::default(),
+        asked,
         need: Need {
             m: 1,
             role: "approver".to_owned(),
@@ -264,7 +281,7 @@ pub fn approved(p: &Proposal, at: u64, texts: Vec<stele_core::types::SignedText>
         bundle: Some(p.bundle),
         serial: Some(p.serial.clone()),
         not_after: Some(Time::from_secs(NOW + 365 * DAY)),
-        proof: Some(p.proof.clone()),
+        asked: Some(p.asked.clone()),
         proposal: Some(at),
         authority: Authority::Approvals(texts),
         ..intent(p.purpose, "x", "cluster-ca", &cluster(), p.tbs.0.clone())

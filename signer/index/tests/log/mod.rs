@@ -9,7 +9,7 @@ pub(crate) use stele_core::crl::Reason;
 use stele_core::crl::{CrlSpec, Revocation as Entry};
 use stele_core::names::{Attribute, AttributeType, San, Subject, Usage};
 use stele_core::record::*;
-use stele_core::request::Context;
+use stele_core::request::{Context, KeyProof, SignRequest, Wanted};
 use stele_core::tbs::{CertificateSpec, assemble};
 use stele_core::types::*;
 use stele_index::{Index, Reader};
@@ -184,8 +184,14 @@ pub(crate) fn proposal(request: RequestRef, n: u8) -> Body {
         tbs: B64(vec![1]),
         tbs_sha256: Digest([3; 32]),
         serial: serial(n),
-        proof: B64(vec![2]),
-        context: Context::default(),
+        asked: SignRequest {
+            id: parse("r"),
+            profile: profile().name,
+            issuer: None,
+            proof: KeyProof::Pkcs10(vec![2]),
+            wanted: Wanted::default(),
+            context: Context::default(),
+        },
         need: Need {
             m: 2,
             role: "security".into(),
@@ -223,8 +229,7 @@ pub(crate) fn intent(request: RequestRef, purpose: Purpose, n: Option<u8>) -> Bo
         tbs_sha256: Digest([3; 32]),
         serial: n.map(serial),
         not_after: n.map(|_| Time::from_secs(START + 3600)),
-        proof: None,
-        context: None,
+        asked: None,
         proposal: None,
         previous: None,
         authority: Authority::Policy,

@@ -51,8 +51,7 @@ fn one(planned: &Planned, session: &Session, step: &Step) -> Result<(), Ceremony
     let asked = Asked {
         request,
         bundle: Some(planned.bundle.digest()),
-        proof: None,
-        context: None,
+        asked: None,
         previous: attempts.last().map(|attempt| attempt.intent.index),
     };
     let signer = session.facts.root_key()?.clone();

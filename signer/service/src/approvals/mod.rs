@@ -1,22 +1,23 @@
 //! Operators' words on proposals, and what follows when enough of them agree.
 
+mod check;
+
 use stele_api::convert::Issued;
 use stele_api::status::{Failure, Reason};
+use stele_core::Error;
 use stele_core::authority::texts::{ApprovalText, Decision as Word, OperatorText as _};
-use stele_core::authority::{Authority, VerifiedText, counted};
+use stele_core::authority::{Authority, counted};
 use stele_core::door::{Asked, Evidence, Linted};
-use stele_core::profile::{Profile, Role};
 use stele_core::record::{Body, Decision, Proposal, Withdrawal};
-use stele_core::tbs::parse_tbs;
 use stele_core::types::{CallerSan, OperatorName, RequestId, SignedText, Time};
-use stele_core::{Error, Refusal, Violation, sshsig};
 use stele_index::{ProposalView, RequestView, State};
 
 use crate::clock;
 use crate::error::SignerError;
-use crate::issue::{frozen, within_ceiling};
+use crate::issue::within_ceiling;
 use crate::signer::Signer;
-use crate::snapshot::{Ca, Snapshot};
+use crate::snapshot::Snapshot;
+use check::{fits, permitted, role, still_good, verify};
 
 /// What became of a proposal when it was looked at again.
 pub(crate) enum Settled {
@@ -168,8 +169,7 @@ impl Signer {
         let asked = Asked {
             request: recorded.request,
             bundle: Some(snapshot.bundle_digest()?),
-            proof: Some(recorded.proof),
-            context: Some(recorded.context),
+            asked: Some(recorded.asked),
             previous: view.intent,
         };
         Ok(Settled::Issued(Box::new(self.pass_door(ca, linted, evidence, asked)?)))
@@ -224,133 +224,5 @@ impl Signer {
         let at = self.append(&body)?;
         tracing::info!(index = at.index, reason, "withdrawn");
         Ok(at.index)
-    }
-}
-
-/// The key that made the signature, as a line of `authorized_keys` without a comment.
-fn verify(signed: &SignedText) -> Result<VerifiedText, Error> {
-    let key = sshsig::verify(signed, ApprovalText::NAMESPACE)?;
-    Ok(VerifiedText {
-        key: key.to_string(),
-        text: signed.text.clone(),
-    })
-}
-
-/// Whether a text is about this very proposal.
-fn fits(text: &ApprovalText, proposal: &Proposal) -> Result<(), Error> {
-    let pairs = [
-        ("request", text.request.to_string(), proposal.request.id.to_string()),
-        (
-            "attempt",
-            text.attempt.to_string(),
-            proposal.request.attempt.to_string(),
-        ),
-        (
-            "requester",
-            text.requester.to_string(),
-            proposal.request.caller.to_string(),
-        ),
-        (
-            "tbs-sha256",
-            text.tbs_sha256.to_string(),
-            proposal.tbs_sha256.to_string(),
-        ),
-        (
-            "profile-sha256",
-            text.profile_sha256.to_string(),
-            proposal.profile.sha256.to_string(),
-        ),
-    ];
-    match pairs.into_iter().find(|(_, found, permitted)| found != permitted) {
-        Some((line, found, permitted)) => Err(Error::malformed(line, found, permitted)),
-        None => Ok(()),
-    }
-}
-
-fn role(proposal: &Proposal) -> Result<Role, Failure> {
-    proposal
-        .need
-        .role
-        .parse()
-        .map_err(|e: Error| Failure::from_error(Reason::Internal, e))
-}
-
-/// The operator whose key signed, when they may decide about this proposal.
-fn permitted(authority: &Authority, proposal: &Proposal, key: VerifiedText) -> Result<OperatorName, Failure> {
-    let role = role(proposal)?;
-    counted(authority, &role, &[key], Some(&proposal.request.caller))
-        .into_iter()
-        .next()
-        .ok_or_else(|| {
-            let why =
-                format!("the key is no operator's with the role `{role}`, or that operator's caller asked for this");
-            Failure::new(Reason::OperatorNotPermitted, why)
-        })
-}
-
-/// Everything that a proposal rests on, checked again: profile, requester, issuer, freezes, dates.
-fn still_good<'s>(
-    snapshot: &'s Snapshot,
-    recorded: &Proposal,
-    now: Time,
-) -> Result<Result<(&'s Profile, &'s Ca), Refusal>, Failure> {
-    let authority = snapshot.authority()?;
-    let void = |field: &str, found: &str, permitted: &str| {
-        Ok(Err(Refusal::one(Violation::new(
-            field,
-            "proposal-void",
-            found,
-            permitted,
-        ))))
-    };
-    let profile = authority
-        .profile(&recorded.profile.name)
-        .filter(|p| p.digest() == recorded.profile.sha256);
-    let Some(profile) = profile else {
-        return void(
-            "profile",
-            "a profile that changed since",
-            "the profile that judged; ask again",
-        );
-    };
-    let caller = authority.caller_by_san(&recorded.request.caller);
-    if !caller.is_some_and(|c| profile.callers.contains(&c.name)) {
-        return void(
-            "requester",
-            "a caller that may no longer ask",
-            "a caller of the profile",
-        );
-    }
-    let Some(ca) = snapshot
-        .cas
-        .get(&recorded.key)
-        .filter(|_| profile.issuers.contains(&recorded.key))
-    else {
-        return void("issuer", recorded.key.as_str(), "an issuer of the profile");
-    };
-    if let Some(violation) = frozen(profile, &recorded.key, snapshot) {
-        return Ok(Err(Refusal::one(violation)));
-    }
-    let view = parse_tbs(&recorded.tbs.0).map_err(SignerError::from)?;
-    if view.issuer_der != ca.issuer.subject_der || view.not_after > ca.issuer.not_after {
-        return void(
-            "issuer",
-            "a certificate of the issuer that was replaced",
-            "the same issuer; ask again",
-        );
-    }
-    if now > view.not_after {
-        return void("validity", "dates that have passed", "dates to come; ask again");
-    }
-    Ok(Ok((profile, ca)))
-}
-
-impl Snapshot {
-    /// Why a proposal that waits is void, if it is.
-    ///
-    /// # Errors
-    /// When there is no bundle, or the proposal does not read.
-    pub(crate) fn void(&self, recorded: &Proposal) -> Result<Option<Refusal>, Failure> {
-        Ok(still_good(self, recorded, clock::now())?.err())
     }
 }
