@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 go_toolchain
 serve
-(cd hsm-tests/e2e/go && go vet ./... && go test -count=1 -v ./... -args -dir "$dir") >"$scratch/go.log" 2>&1 ||
+(cd hsm-tests/e2e/go && go vet ./... && go test -count=1 -v ./... -args -dir "$dir" -address "localhost:$grpc_port") >"$scratch/go.log" 2>&1 ||
     { cat "$scratch/go.log"; fail "Go found a fault"; }
 grep -E '^(---|ok|    ledger_test)' "$scratch/go.log"
 say "passed"

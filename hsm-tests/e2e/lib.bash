@@ -18,10 +18,11 @@ make_hierarchy() {
     softhsm/quickstart --dir "$dir" >"$scratch/quickstart.log" 2>&1 || { cat "$scratch/quickstart.log"; fail "the quickstart failed"; }
 }
 
-# serve: the quickstart's signer on $dir, in the background, until the test ends. What it prints is in
-# $scratch/serve.log.
+# serve: the quickstart's signer on $dir, in the background, until the test ends; its port is $grpc_port. What it prints
+# is in $scratch/serve.log.
 serve() {
     [ -e "$dir" ] || make_hierarchy
+    . "$dir/state/ports"
     say "quickstart --serve"
     # A session of its own makes a process group of its own, so that one signal ends the script and what it started.
     setsid softhsm/quickstart --dir "$dir" --serve >"$scratch/serve.log" 2>&1 &
@@ -42,9 +43,9 @@ stop_server() {
     [ -n "$server" ] || return 0
     kill -TERM -- "-$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
-    # The next test needs the port: wait until whatever held it is gone.
+    # The signer drains first; its files must not go before it does.
     for _ in $(seq 1 100); do
-        (exec 3<>/dev/tcp/127.0.0.1/9443) 2>/dev/null || break
+        (exec 3<>"/dev/tcp/127.0.0.1/$grpc_port") 2>/dev/null || break
         sleep 0.1
     done
     server=

@@ -10,5 +10,5 @@ mkdir "$scratch/generated"
 "$scratch/venv/bin/python" -m grpc_tools.protoc -I proto --python_out="$scratch/generated" --grpc_python_out="$scratch/generated" \
     proto/stele/v1/*.proto || fail "no code could be generated from the proto files"
 serve
-PYTHONPATH=$scratch/generated "$scratch/venv/bin/python" hsm-tests/e2e/python/client.py "$dir" || fail "the client found a fault"
+PYTHONPATH=$scratch/generated "$scratch/venv/bin/python" hsm-tests/e2e/python/client.py "$dir" "localhost:$grpc_port" || fail "the client found a fault"
 say "passed"

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"flag"
 	"io"
 	"net"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-const address = "localhost:9443"
+var address = flag.String("address", "", "the running signer, HOST:PORT")
 
 // dial handshakes with the running signer and waits for the first frame of HTTP/2, which the server sends. In TLS 1.3
 // a client learns only then that its certificate was refused.
@@ -23,7 +24,7 @@ func dial(t *testing.T, config *tls.Config) (tls.ConnectionState, error) {
 	if pairs := config.Certificates; len(pairs) > 0 {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pairs[0], nil }
 	}
-	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, config)
+	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", *address, config)
 	if err != nil {
 		return tls.ConnectionState{}, err
 	}

@@ -1,7 +1,7 @@
 // Package e2e checks with Go's own implementations what the quickstart left in a directory: the ledger with
 // golang.org/x/mod/sumdb, certificates and CRLs with crypto/x509, the running signer's handshake with crypto/tls.
 //
-//	go test ./... -args -dir DIR
+//	go test ./... -args -dir DIR -address HOST:PORT
 package e2e
 
 import (
