@@ -1,6 +1,6 @@
 //! In development the signer starts the keeper as a child, and again when it ends; in production they are two units.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,9 +35,10 @@ impl KeeperChild {
     /// When it cannot be started, or does not answer in time.
     pub(crate) fn start(config: &KeeperConfig) -> Result<Option<Self>, SignerError> {
         let Some(spawn) = &config.spawn else { return Ok(None) };
+        let client = Client::new(&config.socket);
+        until_the_last_one_ended(&client)?;
         let child = Arc::new(Mutex::new(start(spawn)?));
         let begun = Instant::now();
-        let client = Client::new(&config.socket);
         while client.status().is_err() {
             let ended = lock(&child)
                 .try_wait()
@@ -96,11 +97,29 @@ fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The keeper of a signer that was killed ends by itself, and two never hold one log.
+fn until_the_last_one_ended(client: &Client) -> Result<(), SignerError> {
+    let begun = Instant::now();
+    while client.status().is_ok() {
+        if begun.elapsed() > END_PATIENCE {
+            return Err(SignerError::other(
+                "keeper.spawn: a keeper that is not this signer's answers at keeper.socket; end it, or leave out `spawn`",
+            ));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// The child's standard input is a pipe that nothing is written to: its end tells the keeper that the signer is gone,
+/// however it went.
 fn start(spawn: &SpawnConfig) -> Result<Child, SignerError> {
     Command::new(&spawn.binary)
         .arg("run")
+        .arg("--end-with-stdin")
         .arg("--config")
         .arg(&spawn.config)
+        .stdin(Stdio::piped())
         .spawn()
         .map_err(|cause| SignerError::file(&spawn.binary, cause))
 }
