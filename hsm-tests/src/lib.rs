@@ -2,7 +2,11 @@
 //! run and are killed, operators with real SSH keys, and a small hierarchy whose root stands in for a ceremony.
 
 pub mod authority;
+pub mod crash;
 pub mod hierarchy;
 pub mod keeper;
 pub mod operator;
 pub mod scratch;
+pub mod service;
+pub mod service_client;
+pub mod service_world;

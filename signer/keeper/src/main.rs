@@ -20,18 +20,23 @@ mod writer;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use stele_core::record::{Body, Process, TokenLogin};
 use stele_core::types::Digest;
 use stele_hsm::Token;
-use stele_ledger::Ledger;
+use stele_ledger::{Ledger, LedgerError};
 
 use config::Config;
 use error::KeeperError;
 use examine::Asker;
 use keeper::Keeper;
+
+/// How long a log that another keeper holds is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// Holds the CA keys and the ledger; signs only what is recorded.
 #[derive(Parser)]
@@ -57,6 +62,9 @@ enum Command {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
+        /// End when standard input does, as a child whose parent may be killed.
+        #[arg(long)]
+        end_with_stdin: bool,
     },
     /// Check the configuration without starting.
     Check {
@@ -73,7 +81,9 @@ fn main() -> ExitCode {
         Command::Init { config, request_out } => {
             Config::load(&config).and_then(|(c, _)| init::init(&c, request_out.as_deref()))
         }
-        Command::Run { config } => Config::load(&config).and_then(|(c, digest)| run(&c, digest)),
+        Command::Run { config, end_with_stdin } => {
+            Config::load(&config).and_then(|(c, digest)| run(&c, digest, end_with_stdin))
+        }
         Command::Check { config } => Config::load(&config).map(|_| println!("{}: good", config.display())),
     };
     match result {
@@ -111,12 +121,15 @@ fn log() {
     }
 }
 
-fn run(config: &Config, digest: Digest) -> Result<(), KeeperError> {
+fn run(config: &Config, digest: Digest, end_with_stdin: bool) -> Result<(), KeeperError> {
     let ending = Arc::new(AtomicBool::new(false));
+    if end_with_stdin {
+        watch_stdin(ending.clone());
+    }
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, ending.clone()).map_err(|e| KeeperError::Stopped(e.to_string()))?;
     }
-    let ledger = Ledger::open(&config.ledger)?;
+    let ledger = open_ledger(config)?;
     let token = Token::open(&init::spec(config, None), &pin::read(&config.token.pin_file)?)?;
     let login = TokenLogin {
         token: init::describe(token.info()),
@@ -136,6 +149,25 @@ fn run(config: &Config, digest: Digest) -> Result<(), KeeperError> {
         keeper.close(threads);
     }
     Ok(())
+}
+
+/// Sets `ending` when standard input ends; what it says is of no interest.
+fn watch_stdin(ending: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        ending.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Opens the log; one that a keeper which is about to end still holds is waited for.
+fn open_ledger(config: &Config) -> Result<Ledger, KeeperError> {
+    let begun = Instant::now();
+    loop {
+        match Ledger::open(&config.ledger) {
+            Err(LedgerError::Locked { .. }) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_POLL),
+            done => return Ok(done?),
+        }
+    }
 }
 
 fn process(keeper: &Keeper, detail: String) -> Process {

@@ -1,7 +1,7 @@
 //! In development the signer starts the keeper as a child, and again when it ends; in production they are two units.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -37,11 +37,7 @@ impl KeeperChild {
     pub(crate) fn start(config: &KeeperConfig) -> Result<Option<Self>, SignerError> {
         let Some(spawn) = &config.spawn else { return Ok(None) };
         let client = Client::new(&config.socket);
-        if client.status().is_ok() {
-            // Left behind by a signer that was killed. It holds the log, so no second one could start.
-            tracing::warn!("a keeper answers already: it is used, and not ended with this process");
-            return Ok(None);
-        }
+        until_the_last_one_ended(&client)?;
         let child = Arc::new(Mutex::new(start(spawn)?));
         let begun = Instant::now();
         while client.status().is_err() {
@@ -102,13 +98,31 @@ fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The keeper of a signer that was killed ends by itself, and two never hold one log.
+fn until_the_last_one_ended(client: &Client) -> Result<(), SignerError> {
+    let begun = Instant::now();
+    while client.status().is_ok() {
+        if begun.elapsed() > END_PATIENCE {
+            return Err(SignerError::other(
+                "keeper.spawn: a keeper that is not this signer's answers at keeper.socket; end it, or leave out `spawn`",
+            ));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// The child's standard input is a pipe that nothing is written to: its end tells the keeper that the signer is gone,
+/// however it went.
 fn start(spawn: &SpawnConfig) -> Result<Child, SignerError> {
     Command::new(&spawn.binary)
         .arg("run")
+        .arg("--end-with-stdin")
         .arg("--config")
         .arg(&spawn.config)
         // Ctrl-C on a terminal is for the signer alone, which ends the keeper last.
         .process_group(0)
+        .stdin(Stdio::piped())
         .spawn()
         .map_err(|cause| SignerError::file(&spawn.binary, cause))
 }
