@@ -106,6 +106,11 @@ impl Running {
         &self.socket
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("a running child");

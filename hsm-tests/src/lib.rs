@@ -1,7 +1,9 @@
 //! What the tests of real tokens and real processes share: scratch directories with tokens of their own, keepers that
-//! run and are killed, operators with real SSH keys, and a small hierarchy whose root stands in for a ceremony.
+//! run and are killed, operators with real SSH keys, and a small hierarchy whose root stands in for a ceremony. Also
+//! the benchmarks.
 
 pub mod authority;
+pub mod bench;
 pub mod crash;
 pub mod hierarchy;
 pub mod keeper;

@@ -16,6 +16,10 @@ const FORMAT_VERSION: i32 = 1;
 /// Readers never wait for the writer (WAL); only recovery after a crash makes connections wait for each other.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// SQLite's `cache_size` of a reader, negative in KiB. There may be a reader for each call, and the system caches the
+/// file as well.
+const READER_CACHE: i32 = -256;
+
 /// `idx` is a record's index in the log everywhere, and an index (in SQLite's sense) on a column ends in the row's
 /// `idx`, so that pages come out in the log's order without sorting.
 const SCHEMA: &str = "
@@ -79,7 +83,9 @@ pub(crate) fn open(path: &Path, origin: &Origin) -> Result<Connection, IndexErro
 
 /// Opens a file that [`open`] has checked, for reading.
 pub(crate) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", READER_CACHE)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {

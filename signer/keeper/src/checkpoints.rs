@@ -27,7 +27,10 @@ struct Inner {
 pub(crate) struct Checkpoints {
     origin: Origin,
     inner: Mutex<Inner>,
-    changed: Condvar,
+    /// Wakes the one who signs.
+    asked: Condvar,
+    /// Wakes those who wait. Apart from `asked`, so that a newcomer does not wake everybody who waits already.
+    answered: Condvar,
 }
 
 impl Checkpoints {
@@ -45,7 +48,8 @@ impl Checkpoints {
         Self {
             origin,
             inner: Mutex::new(inner),
-            changed: Condvar::new(),
+            asked: Condvar::new(),
+            answered: Condvar::new(),
         }
     }
 
@@ -73,7 +77,7 @@ impl Checkpoints {
         let mut inner = self.lock();
         inner.wanted = inner.wanted.max(size);
         let attempts = inner.attempts;
-        self.changed.notify_all();
+        self.asked.notify_one();
         loop {
             if let Some((covered, note)) = inner.newest.as_ref().filter(|(covered, _)| *covered >= size) {
                 return Ok((*covered, note.clone()));
@@ -90,7 +94,7 @@ impl Checkpoints {
                 )));
             }
             inner = self
-                .changed
+                .answered
                 .wait_timeout(inner, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
@@ -121,14 +125,14 @@ impl Checkpoints {
                     inner.attempts += 1;
                     // A token that fails at once must not be asked in a tight loop.
                     inner = self
-                        .changed
+                        .asked
                         .wait_timeout(inner, Duration::from_millis(200))
                         .unwrap_or_else(PoisonError::into_inner)
                         .0;
                 }
             }
             drop(inner);
-            self.changed.notify_all();
+            self.answered.notify_all();
         }
     }
 
@@ -143,13 +147,14 @@ impl Checkpoints {
             if inner.wanted > covered && inner.head.0 > covered {
                 return Some(inner.head);
             }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.asked.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Ends [`Checkpoints::run`].
     pub(crate) fn close(&self) {
         self.lock().closing = true;
-        self.changed.notify_all();
+        self.asked.notify_all();
+        self.answered.notify_all();
     }
 }

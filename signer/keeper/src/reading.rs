@@ -46,7 +46,7 @@ impl Readers {
             Some(reader) => reader,
             None => LedgerReader::open(&self.path)?,
         };
-        let result = read(&reader)?;
+        let result = reader.together(read)?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(result)
     }

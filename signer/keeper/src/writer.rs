@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use stele_core::keeping::Appended;
 use stele_core::record::{Body, Record};
@@ -17,6 +18,9 @@ use crate::examine::{Asker, Examined, Facts};
 use crate::live::{Live, LiveIntents, Phase};
 use crate::state::State;
 
+/// How often the newest checkpoint is stored. Each time costs a sync for which appends wait, and a checkpoint that was
+/// not stored is signed again when somebody wants one.
+const REMEMBER_EVERY: Duration = Duration::from_secs(1);
 /// The most records in one transaction.
 const BATCH: usize = 256;
 
@@ -70,6 +74,10 @@ pub(crate) struct Writer {
     ledger: Ledger,
     shared: Arc<Shared>,
     jobs: Receiver<Job>,
+    /// The newest checkpoint, where it is not stored yet.
+    unstored: Option<(u64, String)>,
+    /// When one was stored last.
+    stored: Instant,
 }
 
 type Answer = SyncSender<Result<Written, KeeperError>>;
@@ -78,8 +86,14 @@ type Waiting = (Box<Examined>, Answer);
 impl Writer {
     /// A writer of `ledger` for the jobs that come.
     #[must_use]
-    pub(crate) const fn new(ledger: Ledger, shared: Arc<Shared>, jobs: Receiver<Job>) -> Self {
-        Self { ledger, shared, jobs }
+    pub(crate) fn new(ledger: Ledger, shared: Arc<Shared>, jobs: Receiver<Job>) -> Self {
+        Self {
+            ledger,
+            shared,
+            jobs,
+            unstored: None,
+            stored: Instant::now(),
+        }
     }
 
     /// Works until no sender is left.
@@ -95,18 +109,28 @@ impl Writer {
             if !waiting.is_empty() {
                 self.append(waiting);
             }
+            if self.stored.elapsed() >= REMEMBER_EVERY {
+                self.store_checkpoint();
+            }
         }
+        self.store_checkpoint();
     }
 
     fn take(&mut self, job: Job, waiting: &mut Vec<Waiting>) {
         match job {
             Job::Append(examined, reply) => waiting.push((examined, reply)),
-            Job::Remember(size, note) => {
-                // A checkpoint can be signed again over the same tree, so a failure here loses nothing.
-                if let Err(error) = self.ledger.set_checkpoint(size, &note) {
-                    tracing::warn!(%error, size, "the newest checkpoint could not be stored; it will be signed again");
-                }
-            }
+            Job::Remember(size, note) => self.unstored = Some((size, note)),
+        }
+    }
+
+    fn store_checkpoint(&mut self) {
+        let Some((size, note)) = self.unstored.take() else {
+            return;
+        };
+        self.stored = Instant::now();
+        // A checkpoint can be signed again over the same tree, so a failure here loses nothing.
+        if let Err(error) = self.ledger.set_checkpoint(size, &note) {
+            tracing::warn!(%error, size, "the newest checkpoint could not be stored; it will be signed again");
         }
     }
 

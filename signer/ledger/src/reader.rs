@@ -33,6 +33,17 @@ impl LedgerReader {
         Self::open(&self.store.path)
     }
 
+    /// Does several reads as one: SQLite takes its locks once for all of them.
+    ///
+    /// # Errors
+    /// What `work` and SQLite report.
+    pub fn together<T, E: From<LedgerError>>(&self, work: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        let transaction = self.store.connection.unchecked_transaction();
+        // It only reads, so that its end has nothing to commit; dropping it ends it.
+        let _transaction = transaction.map_err(|e| self.store.error(e))?;
+        work(self)
+    }
+
     /// How many entries the log has by now.
     ///
     /// # Errors

@@ -21,6 +21,10 @@ const MAX_SIZE: u64 = 1 << 62;
 /// Only recovery after a crash makes connections wait for each other.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// SQLite's `cache_size` of a reader, negative in KiB. There may be a reader for each caller, and the system caches the
+/// file as well.
+const READER_CACHE: i32 = -256;
+
 const SCHEMA: &str = "
     CREATE TABLE entry (idx INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
     CREATE TABLE hash (position INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
@@ -88,6 +92,9 @@ impl Store {
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "trusted_schema", false)?;
             connection.pragma_update(None, "cell_size_check", true)?;
+            if access == Access::Read {
+                connection.pragma_update(None, "cache_size", READER_CACHE)?;
+            }
             Ok(connection)
         };
         Ok(Self {
