@@ -1,5 +1,6 @@
 //! The commands that README and docs show, run as they stand and in order, on what the quickstart made. A block is
 //! run when its fence says `sh test`; each document goes on where the one before ended.
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
