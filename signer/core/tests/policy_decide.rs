@@ -82,6 +82,16 @@ fn lifetimes_are_clipped_by_default_and_refused_when_asked_for() {
     };
     let decided = decide_for(&asked, p, &short).unwrap();
     assert_eq!(decided.spec().not_after.secs() - decided.spec().not_before.secs(), 3600);
+    let end = Time::from_secs(NOW + 7200);
+    let asked = Proposal {
+        not_after: Some(end),
+        ..proposal()
+    };
+    assert_eq!(
+        decide_for(&asked, p, &short).unwrap().spec().not_after,
+        end,
+        "the end asked for is the end"
+    );
     short.not_after = Time::from_secs(NOW + 60);
     assert_eq!(
         rules(&decide_for(&proposal(), p, &short).unwrap_err()),
@@ -246,6 +256,7 @@ prop_compose! {
         usages in rarely(proptest::collection::vec(proptest::sample::select(Usage::ALL.to_vec()), 0..5)),
         basic_constraints in rarely((any::<bool>(), proptest::option::of(any::<u8>()))),
         validity_secs in rarely(prop_oneof![0u64..200_000, any::<u64>()]),
+        end in rarely(prop_oneof![(NOW - 1000)..(NOW + 400_000), any::<u64>()]),
         names_from_csr in any::<bool>(),
     ) -> Proposal {
         let attribute = |kind, value: Option<String>| value.map(|v| Attribute::new(kind, v));
@@ -255,6 +266,7 @@ prop_compose! {
             usages,
             basic_constraints,
             validity_secs,
+            not_after: end.map(Time::from_secs),
             names_from_csr,
             context: Context { namespace, service_account, pod, node, requester, ..Context::default() },
             ..proposal()

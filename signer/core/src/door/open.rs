@@ -7,7 +7,7 @@ use crate::keycheck::PublicKey;
 use crate::lint;
 use crate::profile::{Approval, Decided, Profile, Proposal};
 use crate::record::{self, ProfileRef, Purpose};
-use crate::request::{KeyProof, SignRequest};
+use crate::request::{KeyProof, SignRequest, Wanted};
 use crate::tbs::parse_tbs;
 use crate::types::{Digest, KeyName, Serial, SignatureAlgorithm, Time};
 
@@ -38,6 +38,7 @@ impl Entry<'_> {
     pub fn proposal(&self, now: Time) -> Result<Proposal, Refusal> {
         let Entry { request, proven } = self;
         let wanted = &request.wanted;
+        check_times(wanted, now)?;
         let stated = wanted.subject.is_some() || wanted.sans.is_some();
         let (subject, sans, unrepresentable) = if stated {
             (
@@ -67,28 +68,27 @@ impl Entry<'_> {
             key_algorithm: key.algorithm(),
             spki_der: key.spki_der().to_vec(),
             ski: key.subject_key_identifier(),
-            validity_secs: lifetime(wanted, now)?,
+            validity_secs: wanted.validity_secs,
+            not_after: wanted.not_after,
             context: request.context.clone(),
         })
     }
 }
 
-/// The lifetime asked for, in seconds: stated, or from now to the wanted end.
-fn lifetime(wanted: &crate::request::Wanted, now: Time) -> Result<Option<u64>, Refusal> {
+/// The wanted times, as far as they do not contradict each other.
+fn check_times(wanted: &Wanted, now: Time) -> Result<(), Refusal> {
     if let Some(from) = wanted.not_before {
         let permitted = "no such field: validity begins now, less the profile's backdate";
         return Err(Error::malformed("wanted.not_before", from.to_string(), permitted).into());
     }
     match (wanted.validity_secs, wanted.not_after) {
-        (secs, None) => Ok(secs),
-        (None, Some(until)) => {
-            let secs = until.secs().checked_sub(now.secs()).filter(|s| *s > 0);
-            let late = || Error::malformed("wanted.not_after", until.to_string(), format!("a time after {now}"));
-            Ok(Some(secs.ok_or_else(late)?))
-        }
         (Some(_), Some(_)) => {
             Err(Error::malformed("wanted", "validity_secs beside not_after", "a lifetime, or an end").into())
         }
+        (None, Some(until)) if until <= now => {
+            Err(Error::malformed("wanted.not_after", until.to_string(), format!("a time after {now}")).into())
+        }
+        _ => Ok(()),
     }
 }
 

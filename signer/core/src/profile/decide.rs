@@ -37,6 +37,8 @@ pub struct Proposal {
     pub ski: [u8; 20],
     /// The lifetime in seconds, if one was asked for.
     pub validity_secs: Option<u64>,
+    /// The end asked for, which is then the certificate's last second; never beside a lifetime.
+    pub not_after: Option<Time>,
     /// What the caller vouches for.
     pub context: Context,
 }

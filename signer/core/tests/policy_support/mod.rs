@@ -125,6 +125,7 @@ pub fn proposal() -> Proposal {
         spki_der: public.spki_der().to_vec(),
         ski: public.subject_key_identifier(),
         validity_secs: None,
+        not_after: None,
         context: Context::default(),
     }
 }

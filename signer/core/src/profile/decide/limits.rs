@@ -60,7 +60,11 @@ pub(super) fn validity(
         ));
     }
     let not_before = now.minus_secs(rule.backdate.0).max(issuer.not_before);
-    let secs = proposal.validity_secs.unwrap_or(rule.default.0);
+    let until = proposal
+        .not_after
+        .map(|end| end.secs().saturating_sub(not_before.secs()));
+    let asked = until.or(proposal.validity_secs);
+    let secs = asked.unwrap_or(rule.default.0);
     if secs < rule.min.0 || secs > rule.max.0 {
         v.push(Violation::new(
             "validity",
@@ -71,7 +75,7 @@ pub(super) fn validity(
     }
     let mut not_after = not_before.plus_secs(secs);
     if not_after > issuer.not_after {
-        if proposal.validity_secs.is_some() {
+        if asked.is_some() {
             v.push(Violation::new(
                 "validity",
                 "beyond-issuer",
