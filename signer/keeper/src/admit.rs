@@ -1,12 +1,14 @@
 //! The part of the judgement that looks at the state, under the append lock, and what the record changes in it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use stele_core::crl::CrlView;
 use stele_core::record::{
     Authority, Body, BundleAdopted, Failed, FreezeTarget, Intent, Issued, Purpose, Revocation, Unknown,
 };
 use stele_core::tbs::assemble;
-use stele_core::types::{Digest, Time};
+use stele_core::types::{Digest, KeyName, Time};
 use stele_ledger::{Change, Ledger};
 
 use crate::error::KeeperError;
@@ -103,39 +105,44 @@ fn use_texts(ledger: &Ledger, texts: &[Digest], index: u64) -> Result<Vec<Change
 /// # Errors
 /// When it does not hold now.
 pub(crate) fn still_permitted(
-    state: &State,
     intent: &Intent,
-    crl: Option<&stele_core::crl::CrlView>,
-    now: Time,
+    bundle: Option<Digest>,
+    frozen: &HashSet<FreezeTarget>,
 ) -> Result<(), KeeperError> {
     require(
-        intent.bundle == state.bundle_digest(),
+        intent.bundle == bundle,
         "intent.bundle is not the newest authority bundle; the request is judged anew as a new attempt",
     )?;
-    if let Some(crl) = crl {
-        for (serial, gone) in state.must_list(&intent.key, now) {
-            let listed = crl.revoked.get(serial);
-            require(
-                listed.is_some_and(|r| r.date.secs() == gone.time.secs() && r.reason as u8 == gone.reason),
-                format!(
-                    "the CRL leaves out serial {serial} of {}, or changes its date or reason",
-                    intent.key
-                ),
-            )?;
-        }
+    // A frozen key signs CRLs still.
+    if intent.purpose == Purpose::Crl {
         return Ok(());
     }
-    let frozen = [
+    let targets = [
         Some(FreezeTarget::Issuer(intent.key.clone())),
         intent.profile.as_ref().map(|p| FreezeTarget::Profile(p.name.clone())),
         Some(FreezeTarget::Caller(intent.request.caller.clone())),
     ];
-    match frozen.iter().flatten().find(|t| state.frozen.contains(t)) {
+    match targets.iter().flatten().find(|t| frozen.contains(t)) {
         Some(target) => Err(KeeperError::refused(format!(
             "{target:?} is frozen; the quorum can lift it with `stele-signer apply`"
         ))),
         None => Ok(()),
     }
+}
+
+/// What a CRL must list both when its intent is appended and when it is signed.
+///
+/// # Errors
+/// When it leaves a serial out, or changes its date or reason.
+pub(crate) fn still_complete(state: &State, key: &KeyName, crl: &CrlView, now: Time) -> Result<(), KeeperError> {
+    for (serial, gone) in state.must_list(key, now) {
+        let listed = crl.revoked.get(serial);
+        require(
+            listed.is_some_and(|r| r.date.secs() == gone.time.secs() && r.reason as u8 == gone.reason),
+            format!("the CRL leaves out serial {serial} of {key}, or changes its date or reason"),
+        )?;
+    }
+    Ok(())
 }
 
 fn intent_changes(
@@ -164,7 +171,10 @@ fn intent_changes(
         format!("intent.algorithm does not fit a key of {}", held.algorithm),
     )?;
     if asker != Asker::Init {
-        still_permitted(state, intent, facts.crl.as_ref(), now)?;
+        still_permitted(intent, state.bundle_digest(), &state.frozen)?;
+        if let Some(crl) = &facts.crl {
+            still_complete(state, &intent.key, crl, now)?;
+        }
     }
     let mut changes = use_texts(ledger, &facts.texts, index)?;
     if let Authority::Plan { plan, step } = intent.authority {

@@ -13,7 +13,7 @@ use stele_core::types::{Digest, KeyName, unhex};
 use stele_hsm::{SignError, Token, TokenKey};
 use stele_ledger::Ledger;
 
-use crate::admit::still_permitted;
+use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading};
 use crate::config::Config;
@@ -87,6 +87,7 @@ impl Keeper {
             ledger.checkpoint(),
         );
         let shared = Arc::new(Shared {
+            standing: Mutex::new(Arc::new(state.standing())),
             state: Mutex::new(state),
             lives: Default::default(),
             clock: Mutex::new(clock),
@@ -156,20 +157,17 @@ impl Keeper {
     }
 
     fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
-        let (bundle, authority_origin, last) = {
-            let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.bundle.clone(), state.authority_origin.clone(), state.last_time)
-        };
+        let standing = self.shared.standing();
         let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
             Reading::Good(now) => now,
-            Reading::Stepped { expected, .. } => expected.max(last),
+            Reading::Stepped { expected, .. } => expected.max(standing.last_time),
         };
         let around = Surroundings {
             purpose: self.genesis.purpose,
             origin: &self.genesis.origin,
-            bundle,
+            bundle: standing.bundle.clone(),
             first_bundle: self.first_bundle,
-            authority_origin,
+            authority_origin: standing.authority_origin.clone(),
             now,
             readers: &self.readers,
         };
@@ -215,8 +213,12 @@ impl Keeper {
 
     fn permit_and_sign(&self, live: &crate::live::Live, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
         if live.intent.authority != stele_core::record::Authority::Bootstrap {
+            let standing = self.shared.standing();
+            still_permitted(&live.intent, standing.bundle_digest(), &standing.frozen)?;
+        }
+        if let Some(crl) = &live.crl {
             let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-            still_permitted(&state, &live.intent, live.crl.as_deref(), state.last_time)?;
+            still_complete(&state, &live.intent.key, crl, state.last_time)?;
         }
         let key = self
             .keys

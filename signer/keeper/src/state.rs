@@ -128,6 +128,27 @@ pub(crate) struct State {
     pub(crate) crl_numbers: HashMap<KeyName, u64>,
 }
 
+/// What threads beside the writer judge by. It is of the durable state and never of a batch under way, so that nobody
+/// waits for a sync in order to read it.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// The time of the newest record.
+    pub(crate) last_time: Time,
+    /// The newest bundle.
+    pub(crate) bundle: Option<Arc<Adopted>>,
+    /// The origin that bundle texts name.
+    pub(crate) authority_origin: Option<Origin>,
+    /// What is frozen.
+    pub(crate) frozen: HashSet<FreezeTarget>,
+}
+
+impl Standing {
+    /// The digest of the newest bundle.
+    pub(crate) fn bundle_digest(&self) -> Option<Digest> {
+        self.bundle.as_ref().map(|a| a.bundle.digest())
+    }
+}
+
 /// Two parts of a state key; names have no NUL.
 #[must_use]
 pub(crate) fn pair(name: &str, rest: &[u8]) -> Vec<u8> {
@@ -251,6 +272,16 @@ impl State {
     #[must_use]
     pub(crate) fn bundle_digest(&self) -> Option<Digest> {
         self.bundle.as_ref().map(|a| a.bundle.digest())
+    }
+
+    /// What others may see of it, once it is durable.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            last_time: self.last_time,
+            bundle: self.bundle.clone(),
+            authority_origin: self.authority_origin.clone(),
+            frozen: self.frozen.clone(),
+        }
     }
 
     /// What a CRL of `key` signed at `now` must list.

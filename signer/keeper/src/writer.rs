@@ -16,7 +16,7 @@ use crate::clock::{Clock, Reading, next_time};
 use crate::error::KeeperError;
 use crate::examine::{Asker, Examined, Facts};
 use crate::live::{Live, LiveIntents, Phase};
-use crate::state::State;
+use crate::state::{Standing, State};
 
 /// How often the newest checkpoint is stored. Each time costs a sync for which appends wait, and a checkpoint that was
 /// not stored is signed again when somebody wants one.
@@ -44,8 +44,10 @@ pub(crate) enum Job {
 
 /// What the writer shares with the threads that ask.
 pub(crate) struct Shared {
-    /// The mirror of the state.
+    /// The mirror of the state. The writer holds it while it judges and syncs.
     pub(crate) state: Mutex<State>,
+    /// What is durable of it.
+    pub(crate) standing: Mutex<Arc<Standing>>,
     /// Open intents of this life.
     pub(crate) lives: LiveIntents,
     /// The clock.
@@ -61,6 +63,16 @@ impl Shared {
     #[must_use]
     pub(crate) fn stopped(&self) -> Option<String> {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is durable of the state.
+    #[must_use]
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, state: &State) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(state.standing());
     }
 
     /// Stops signing, or resumes it.
@@ -142,15 +154,12 @@ impl Writer {
             match self.judge(&mut state, &examined, self.ledger.size() + batch.records.len() as u64) {
                 Ok((written, changes)) => batch.add(examined, reply, written, changes),
                 Err(error) => {
-                    // `admit` may have begun to change the mirror before it refused; what was admitted so far must be
-                    // durable before the truth is read back.
-                    self.flush(&mut state, std::mem::take(&mut batch));
-                    self.reload(&mut state);
+                    self.flush(&mut state, std::mem::take(&mut batch), Mirror::Doubtful);
                     let _ = reply.send(Err(error));
                 }
             }
         }
-        self.flush(&mut state, batch);
+        self.flush(&mut state, batch, Mirror::Exact);
     }
 
     fn judge(&self, state: &mut State, examined: &Examined, index: u64) -> Result<(Written, Vec<Change>), KeeperError> {
@@ -197,12 +206,18 @@ impl Writer {
         })
     }
 
-    fn flush(&mut self, state: &mut State, batch: Batch) {
-        if batch.records.is_empty() {
-            return;
-        }
-        match self.ledger.append(&batch.records, &batch.changes) {
-            Ok(_) => {
+    fn flush(&mut self, state: &mut State, batch: Batch, mirror: Mirror) {
+        let appended = match batch.records.is_empty() {
+            true => Ok(()),
+            false => self.ledger.append(&batch.records, &batch.changes).map(drop),
+        };
+        match appended {
+            Ok(()) => {
+                // Before anybody hears that a freeze or a bundle stands, it counts.
+                match mirror {
+                    Mirror::Exact => self.shared.publish(state),
+                    Mirror::Doubtful => self.reload(state),
+                }
                 self.shared.checkpoints.grown(self.ledger.size(), self.ledger.root());
                 for (examined, reply, written) in batch.waiting {
                     self.live(&examined, written.at.index);
@@ -254,7 +269,10 @@ impl Writer {
 
     fn reload(&self, state: &mut State) {
         match State::load(&self.ledger) {
-            Ok(truth) => *state = truth,
+            Ok(truth) => {
+                *state = truth;
+                self.shared.publish(state);
+            }
             Err(error) => {
                 tracing::error!(%error, "the keeper's state cannot be read back");
                 self.shared.set_stopped(Some(format!(
@@ -263,6 +281,16 @@ impl Writer {
             }
         }
     }
+}
+
+/// How the mirror stands to the records of a batch.
+#[derive(Clone, Copy)]
+enum Mirror {
+    /// It is what they make of the state.
+    Exact,
+    /// `admit` may have begun to change it before it refused a later record: once these are durable, the truth is read
+    /// back.
+    Doubtful,
 }
 
 #[derive(Default)]
