@@ -38,7 +38,11 @@ pub struct Page {
 pub fn get(port: u16, path: &str) -> Option<Page> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(CALL)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut all = Vec::new();
     stream.read_to_end(&mut all).ok()?;
     let end = all.windows(4).position(|w| w == b"\r\n\r\n")?;
@@ -118,12 +122,14 @@ pub(crate) fn wait_serving(service: &Service, until: Instant) {
                 let answer = health.check(tonic_health::pb::HealthCheckRequest::default()).await;
                 answer.is_ok_and(|a| a.get_ref().status == 1)
             } else {
-                tokio::net::TcpStream::connect(("127.0.0.1", service.grpc)).await.is_ok()
+                tokio::net::TcpStream::connect(("127.0.0.1", service.grpc))
+                    .await
+                    .is_ok()
             };
             if serves {
                 return;
             }
-            assert!(Instant::now() < until, "it does not serve\n{}", service.log());
+            assert!(Instant::now() < until, "it does not serve");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
@@ -158,7 +164,11 @@ pub fn request(profile: &str, id: &str, csr: Vec<u8>) -> v1::SignRequest {
 
 /// A request for an API server's certificate.
 pub fn leaf(id: &str) -> v1::SignRequest {
-    request("kube-apiserver-serving", id, csr(Some("kube-apiserver"), &["api.demo.example"]))
+    request(
+        "kube-apiserver-serving",
+        id,
+        csr(Some("kube-apiserver"), &["api.demo.example"]),
+    )
 }
 
 /// A request for an intermediate, which waits for an operator.

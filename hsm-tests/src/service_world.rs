@@ -77,7 +77,9 @@ pub(crate) fn hold_ceremony(dir: &Path) {
     }
     let token_env = repository().join("softhsm/token-env");
     succeed(Command::new(&token_env).arg(dir.join("root")));
-    let module = succeed(Command::new(&token_env).arg(dir.join("signer"))).trim().to_owned();
+    let module = succeed(Command::new(&token_env).arg(dir.join("signer")))
+        .trim()
+        .to_owned();
     for side in ["root", "signer"] {
         new_pin(&dir.join(side).join("pin"));
         new_pin(&dir.join(side).join("so-pin"));
@@ -129,11 +131,17 @@ fn write_authority(dir: &Path) {
     let ssh = |name: &str| read(&dir.join(format!("people/ssh-{name}.pub"))).trim().to_owned();
     let demo = read(&repository().join("softhsm/demo/authority.toml"));
     let text = format!("{demo}{MORE}")
-        .replace("roles = [\"operate\", \"revoke\"]", "roles = [\"operate\", \"revoke\", \"request\"]")
+        .replace(
+            "roles = [\"operate\", \"revoke\"]",
+            "roles = [\"operate\", \"revoke\", \"request\"]",
+        )
         .replace("@olga-ssh-key", &ssh("olga"))
         .replace("@otto-ssh-key", &ssh("otto"));
     write(&authority.join("authority.toml"), &text);
-    for preset in std::fs::read_dir(repository().join("signer/presets/profiles")).expect("presets").flatten() {
+    for preset in std::fs::read_dir(repository().join("signer/presets/profiles"))
+        .expect("presets")
+        .flatten()
+    {
         let name = preset.file_name().into_string().expect("a name");
         let mut text = read(&preset.path())
             .replace("kubernetes-ca", "issuing-ca")
@@ -142,12 +150,16 @@ fn write_authority(dir: &Path) {
             .replace("etcd-peer.example.org", "etcd.demo.example")
             .replace("example.org", "demo.example");
         if name.starts_with("etcd-") {
-            text = text.replace("\"*.demo.example\", \"localhost\"", "\"*.etcd.demo.example\", \"localhost\"");
+            text = text.replace(
+                "\"*.demo.example\", \"localhost\"",
+                "\"*.etcd.demo.example\", \"localhost\"",
+            );
         }
         text = match name.as_str() {
-            "cluster-intermediate.toml" => {
-                text.replace("callers = [\"cluster-signer\"]", "callers = [\"cluster-signer\", \"operator-olga\"]")
-            }
+            "cluster-intermediate.toml" => text.replace(
+                "callers = [\"cluster-signer\"]",
+                "callers = [\"cluster-signer\", \"operator-olga\"]",
+            ),
             "caller.toml" => text.replace("\"auditor\"]", "\"auditor\", \"guest\"]"),
             _ => text,
         };
@@ -158,7 +170,9 @@ fn write_authority(dir: &Path) {
 fn run_ceremony(dir: &Path, module: &str, request: &Path) {
     let ceremony = |command: &str| {
         let mut ceremony = Command::new(binary_path("stele-ceremony"));
-        ceremony.env("SOFTHSM2_CONF", dir.join("root/softhsm2.conf")).arg(command);
+        ceremony
+            .env("SOFTHSM2_CONF", dir.join("root/softhsm2.conf"))
+            .arg(command);
         ceremony
     };
     let script = repository().join("softhsm/demo/ceremony.toml");
@@ -203,14 +217,26 @@ fn run_ceremony(dir: &Path, module: &str, request: &Path) {
 
 /// What is public, and the first bundle's digest where an administrator puts it.
 fn publish(dir: &Path, request: &Path) {
-    for entry in std::fs::read_dir(dir.join("ceremony/transcript")).expect("the transcript").flatten() {
+    for entry in std::fs::read_dir(dir.join("ceremony/transcript"))
+        .expect("the transcript")
+        .flatten()
+    {
         if entry.path().is_file() {
             std::fs::copy(entry.path(), dir.join("out").join(entry.file_name())).expect("a copy");
         }
     }
     let request: serde_json::Value = serde_json::from_str(&read(request)).expect("JSON");
-    write(&dir.join("out/ledger.vkey"), request["vkey"].as_str().expect("the verifier key"));
-    let first = stele_core::types::Digest::of(read(&dir.join("out/bundle.json")).as_bytes());
+    write(
+        &dir.join("out/ledger.vkey"),
+        request["vkey"].as_str().expect("the verifier key"),
+    );
+    let bundle = read(&dir.join("out/bundle.json"));
+    // The authority's files with the digests that the ceremony filled in: a next bundle begins with them.
+    let parsed = stele_core::authority::Bundle::parse(bundle.as_bytes()).expect("a bundle");
+    for (name, text) in parsed.files() {
+        write(&dir.join("authority").join(name), text);
+    }
+    let first = stele_core::types::Digest::of(bundle.as_bytes());
     let config = dir.join("signer/keeper.toml");
     let text = format!("first_bundle = \"{first}\"\n{}", read(&config));
     write(&config, &text);
@@ -219,7 +245,10 @@ fn publish(dir: &Path, request: &Path) {
 /// Client certificates for everybody, through the running daemon's local socket.
 pub(crate) fn enrol_people(service: &Service) {
     for (name, profile, uri) in PEOPLE {
-        let (key, csr) = (service.path(&format!("people/{name}.key")), service.path(&format!("people/{name}.csr")));
+        let (key, csr) = (
+            service.path(&format!("people/{name}.key")),
+            service.path(&format!("people/{name}.csr")),
+        );
         let san = format!("uri:{uri}");
         succeed(
             Command::new(binary_path("stele"))

@@ -135,18 +135,25 @@ fn keeper_and_signer_are_killed_under_load() {
         }
     }
     ending.store(true, Ordering::Relaxed);
-    let received: Vec<Issued> = runtime
-        .block_on(async {
-            let mut all = Vec::new();
-            for caller in callers {
-                all.extend(caller.await.unwrap());
-            }
-            all
-        });
+    let received: Vec<Issued> = runtime.block_on(async {
+        let mut all = Vec::new();
+        for caller in callers {
+            all.extend(caller.await.unwrap());
+        }
+        all
+    });
     assert!(received.len() >= CALLERS * 2, "{} certificates", received.len());
     let findings = runtime.block_on(examine(&service, &received));
-    let kinds = findings.records.iter().filter(|r| matches!(r.body, Body::Issued(_))).count();
-    println!("{} certificates received, {kinds} outcomes, {} unknown", received.len(), findings.unknown.len());
+    let kinds = findings
+        .records
+        .iter()
+        .filter(|r| matches!(r.body, Body::Issued(_)))
+        .count();
+    println!(
+        "{} certificates received, {kinds} outcomes, {} unknown",
+        received.len(),
+        findings.unknown.len()
+    );
     service.stop();
     assert_eq!(service.keepers(), []);
 }

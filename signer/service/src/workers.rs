@@ -86,7 +86,8 @@ async fn certificate(signer: Arc<Signer>, tls: Arc<Tls>) {
 async fn health(signer: Arc<Signer>, reporter: HealthReporter) {
     let (mut looks, mut signs) = (0u32, true);
     loop {
-        let probe = looks.is_multiple_of(PROBE_EVERY);
+        // After an outage the next look tells, not the next regular probe, which may be a minute away.
+        let probe = looks.is_multiple_of(PROBE_EVERY) || !signs;
         looks = looks.wrapping_add(1);
         let looked = signer.clone();
         let look = move || -> Result<(), SignerError> {
