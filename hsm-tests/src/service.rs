@@ -178,7 +178,7 @@ impl Service {
         while !(self.get("/readyz").is_some_and(|r| r.status == 200) && self.path("signer/server.pem").exists()) {
             let ended = self.child.as_mut().and_then(|c| c.try_wait().expect("a child"));
             assert!(ended.is_none(), "the signer ended: {ended:?}\n{}", self.log());
-            assert!(Instant::now() < until, "the signer is not ready\n{}", self.log());
+            assert!(Instant::now() < until, "the signer is not ready");
             std::thread::sleep(Duration::from_millis(50));
         }
         crate::service_client::wait_serving(self, until);
@@ -251,7 +251,7 @@ impl Service {
     pub fn wait_keepers(&self, count: usize) {
         let until = Instant::now() + PATIENCE;
         while self.keepers().len() != count {
-            assert!(Instant::now() < until, "{:?} keepers\n{}", self.keepers(), self.log());
+            assert!(Instant::now() < until, "{:?} keepers", self.keepers());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -307,6 +307,34 @@ impl Service {
         service_world::ssh_sign(&self.path("people").join(format!("ssh-{operator}")), namespace, file)
     }
 
+    /// Builds the next bundle from `authority/`, signs it as an operator and applies it. It must be the second one.
+    pub fn adopt_next_bundle(&self, operator: &str) {
+        let (bundle, text, signed) = (self.path("next.json"), self.path("next.txt"), self.path("next.signed"));
+        let first = self.first_bundle().to_string();
+        let stele = || Command::new(binary_path("stele"));
+        succeed(
+            stele()
+                .args(["authority", "build"])
+                .arg(self.path("authority"))
+                .args(["--number", "1", "--predecessor", &first, "--origin", ORIGIN, "--out"])
+                .arg(&bundle)
+                .arg("--text-out")
+                .arg(&text),
+        );
+        succeed(
+            stele()
+                .args(["authority", "sign"])
+                .arg(&bundle)
+                .arg("--text")
+                .arg(&text)
+                .arg("--ssh-key")
+                .arg(self.path(&format!("people/ssh-{operator}")))
+                .arg("--out")
+                .arg(&signed),
+        );
+        succeed(self.stele_as("operator").arg("apply").arg(&signed));
+    }
+
     /// The digest of the bundle in force at the start.
     pub fn first_bundle(&self) -> Digest {
         Digest::of(&std::fs::read(self.path("out/bundle.json")).expect("the bundle"))
@@ -327,7 +355,12 @@ impl Drop for Service {
         }
         self.kill_keeper();
         if std::thread::panicking() {
-            eprintln!("the signer's log:\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!(
+                "the end of the signer's log:\n{}",
+                lines.get(lines.len().saturating_sub(60)..).unwrap_or(&lines).join("\n")
+            );
         }
     }
 }

@@ -230,7 +230,13 @@ fn publish(dir: &Path, request: &Path) {
         &dir.join("out/ledger.vkey"),
         request["vkey"].as_str().expect("the verifier key"),
     );
-    let first = stele_core::types::Digest::of(read(&dir.join("out/bundle.json")).as_bytes());
+    let bundle = read(&dir.join("out/bundle.json"));
+    // The authority's files with the digests that the ceremony filled in: a next bundle begins with them.
+    let parsed = stele_core::authority::Bundle::parse(bundle.as_bytes()).expect("a bundle");
+    for (name, text) in parsed.files() {
+        write(&dir.join("authority").join(name), text);
+    }
+    let first = stele_core::types::Digest::of(bundle.as_bytes());
     let config = dir.join("signer/keeper.toml");
     let text = format!("first_bundle = \"{first}\"\n{}", read(&config));
     write(&config, &text);

@@ -48,7 +48,12 @@ impl Served {
             .expect("stele-signer starts");
         let begun = Instant::now();
         let mut served = Self(signer);
-        while std::net::TcpStream::connect("127.0.0.1:9443").is_err() {
+        let ports = std::fs::read_to_string(stele.join("state/ports")).expect("the quickstart's ports");
+        let port = ports
+            .lines()
+            .find_map(|l| l.strip_prefix("grpc_port="))
+            .expect("the port of gRPC");
+        while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
             let ended = served.0.try_wait().expect("the signer's state");
             assert!(ended.is_none(), "stele-signer ended: {ended:?}");
             assert!(

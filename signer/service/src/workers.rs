@@ -88,6 +88,7 @@ async fn health(signer: Arc<Signer>, reporter: HealthReporter) {
     let (mut told, mut looks, mut signs) = (Told::new("being ready"), 0u32, true);
     loop {
         let mut done = blocking(signer.clone(), Signer::ready).await;
+        // After an outage the next look tells, not the next regular probe, which may be a minute away.
         let probe = looks.is_multiple_of(PROBE_EVERY) || !signs;
         looks = looks.wrapping_add(1);
         if done.is_ok() && probe {
