@@ -1,6 +1,14 @@
 //! Who may call what: only callers of the bundle, by the access CA's certificates, over TLS 1.3, each within its
 //! methods; refusals of known callers are recorded. A common name is never an identity.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a surprise ends the test"
+)]
+
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
