@@ -2,6 +2,14 @@
 //! run and are killed, operators with real SSH keys, and a small hierarchy whose root stands in for a ceremony. Also
 //! the benchmarks.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "this library is a part of tests: a surprise ends the test, and says what it was"
+)]
+
 pub mod authority;
 pub mod bench;
 pub mod crash;

@@ -15,6 +15,8 @@ use crate::service_world;
 
 /// The signer's log.
 pub const ORIGIN: &str = "signer.stele.example/1";
+/// The log of the ceremony; it is what the texts of bundles name, whichever log adopts them.
+pub const CEREMONY_ORIGIN: &str = "ceremony.stele.example/2026";
 /// How long a start or an end may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -316,7 +318,15 @@ impl Service {
             stele()
                 .args(["authority", "build"])
                 .arg(self.path("authority"))
-                .args(["--number", "1", "--predecessor", &first, "--origin", ORIGIN, "--out"])
+                .args([
+                    "--number",
+                    "1",
+                    "--predecessor",
+                    &first,
+                    "--origin",
+                    CEREMONY_ORIGIN,
+                    "--out",
+                ])
                 .arg(&bundle)
                 .arg("--text-out")
                 .arg(&text),

@@ -1,5 +1,13 @@
 //! Configuration is strict and says what is wrong; the PIN is nowhere but in its file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a surprise ends the test"
+)]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,5 +1,13 @@
 //! The real processes end at every step of the door and at random moments; then everything that was promised holds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a surprise ends the test"
+)]
+
 use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,13 @@
 //! The running service: idempotence, approvals, stops, changes of authority, what it serves to everybody, its end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a surprise ends the test"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -177,7 +177,7 @@ impl Signer {
             by: by.clone(),
             texts,
         }))?;
-        if let Err(error) = self.sign_crl(&key) {
+        if let Err(error) = self.sign_crl_if_due(&key) {
             tracing::error!(%key, %error, "no CRL was signed after a revocation");
         }
         Ok(index)

@@ -30,7 +30,7 @@ impl Signer {
         let snapshot = self.snapshot.load_full();
         let mut failed = Ok(());
         for name in snapshot.cas.keys() {
-            if let Err(error) = self.sign_crl(name) {
+            if let Err(error) = self.sign_crl_if_due(name) {
                 tracing::error!(key = %name, %error, "no CRL was signed");
                 failed = failed.and(Err(error));
             }
@@ -52,11 +52,11 @@ impl Signer {
         Ok(state.entries.iter().any(|e| !listed.revoked.contains_key(&e.serial)))
     }
 
-    /// Signs the next CRL of a key, when it is due.
+    /// Signs the next CRL of a key, where it is due: whoever waited for the turn may find that it is signed already.
     ///
     /// # Errors
     /// When the key has no certificate, or the door does not open.
-    pub(crate) fn sign_crl(&self, key: &KeyName) -> Result<(), SignerError> {
+    pub(crate) fn sign_crl_if_due(&self, key: &KeyName) -> Result<(), SignerError> {
         let _turn = self.crl_turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Judged when it is our turn: whoever had it before may have signed what was due.
         if !self.is_due(key)? {

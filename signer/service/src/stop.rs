@@ -41,7 +41,7 @@ impl Signer {
         });
         let at = self.append(&body)?;
         tracing::info!(index = at.index, key = %found.key, serial = %found.serial, comment = call.comment, "revoked");
-        if let Err(error) = self.sign_crl(&found.key) {
+        if let Err(error) = self.sign_crl_if_due(&found.key) {
             // The revocation stands; the worker tries again.
             tracing::error!(key = %found.key, %error, "no CRL was signed after a revocation");
         }
