@@ -2,6 +2,8 @@
 
 #![no_main]
 
+use std::fmt::Debug;
+
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
 use stele_keeper_client::frame;
@@ -19,7 +21,7 @@ fn both(stream: &[u8]) {
     read_all::<Reply>(stream);
 }
 
-fn read_all<M: Message + Default + PartialEq>(mut stream: &[u8]) {
+fn read_all<M: Message + Default + PartialEq + Debug>(mut stream: &[u8]) {
     while let Ok(Some(message)) = frame::read::<M>(&mut stream) {
         let mut written = Vec::new();
         frame::write(&mut written, &message).expect("what fitted a frame fits one again");
