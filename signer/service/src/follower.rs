@@ -1,6 +1,6 @@
 //! The index follows the log in order, whoever wrote the record.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use stele_core::record::{Body, Record};
@@ -12,6 +12,20 @@ use crate::snapshot::{self, Snapshot};
 
 /// Entries in one page; the keeper sends no more.
 const PAGE: u32 = 256;
+
+/// Counts appends that failed. The record of one may be durable all the same, when only the answer was lost.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    raised: AtomicU64,
+    settled: AtomicU64,
+}
+
+impl Doubts {
+    /// An append failed.
+    pub(crate) fn add(&self) {
+        self.raised.fetch_add(1, Ordering::AcqRel);
+    }
+}
 
 impl Signer {
     /// Waits until the index holds the record at `index`. Whoever gets the turn reads for all who wait.
@@ -31,6 +45,20 @@ impl Signer {
     pub(crate) fn follow(&self) -> Result<(), SignerError> {
         let mut turn = self.turn();
         while self.page(&mut turn)? {}
+        Ok(())
+    }
+
+    /// Reads the log before a look-up that decides what to append next, where an append failed since the last reading:
+    /// otherwise a request whose intent is recorded would get the same attempt once more (P8).
+    ///
+    /// # Errors
+    /// When the keeper or the index fails; then nothing can be decided yet.
+    pub(crate) fn catch_up(&self) -> Result<(), SignerError> {
+        let doubts = self.doubts.raised.load(Ordering::Acquire);
+        if self.doubts.settled.load(Ordering::Acquire) < doubts {
+            self.follow()?;
+            self.doubts.settled.fetch_max(doubts, Ordering::AcqRel);
+        }
         Ok(())
     }
 

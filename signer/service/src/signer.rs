@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, duration};
 use crate::error::SignerError;
+use crate::follower::Doubts;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::refusals::Throttle;
@@ -44,6 +45,8 @@ pub(crate) struct Signer {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Whether a record that changes the snapshot was indexed since it was read.
     pub(crate) stale: AtomicBool,
+    /// Appends that failed, so that the log may hold a record that the index has not read.
+    pub(crate) doubts: Doubts,
     /// Tells how many records are indexed.
     pub(crate) indexed: watch::Sender<u64>,
     /// Requests under way.
@@ -108,6 +111,7 @@ impl Signer {
         let signer = Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             stale: AtomicBool::new(true),
+            doubts: Doubts::default(),
             indexed: watch::Sender::new(index.next()),
             config,
             keeper,
@@ -148,7 +152,7 @@ impl Signer {
     /// # Errors
     /// When the keeper refuses it; when the index cannot follow, though the record stands.
     pub(crate) fn append(&self, body: &Body) -> Result<Appended, SignerError> {
-        let at = self.keeper.append(body)?;
+        let at = self.keeper.append(body).inspect_err(|_| self.doubts.add())?;
         self.follow_through(at.index)?;
         Ok(at)
     }

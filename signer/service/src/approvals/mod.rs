@@ -211,6 +211,7 @@ impl Signer {
     /// When there is none of this caller that waits.
     pub(crate) fn withdraw(&self, caller: &CallerSan, id: &RequestId, reason: &str) -> Result<u64, Failure> {
         let _reserved = self.reservations.take(caller, id)?;
+        self.catch_up()?;
         let found = self.reader.request(caller, id).map_err(SignerError::from)?;
         let view = found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of yours")))?;
         let State::Pending(proposal) = view.state else {

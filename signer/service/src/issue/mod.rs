@@ -80,6 +80,7 @@ impl Signer {
         digest: Digest,
         snapshot: &Snapshot,
     ) -> Result<Standing, Failure> {
+        self.catch_up()?;
         let found = self.reader.request(who.san(), &request.id).map_err(SignerError::from)?;
         let Some(view) = found else {
             return Ok(Standing::Next {
@@ -165,7 +166,10 @@ impl Signer {
     ) -> Result<stele_core::door::Issued, SignerError> {
         let (keeper, steps) = (&self.keeper, &*self.steps);
         let tbs = keeper.payload(linted.tbs())?;
-        let recorded = linted.authorise(evidence)?.record(keeper, asked, tbs, steps)?;
+        let recorded = linted
+            .authorise(evidence)?
+            .record(keeper, asked, tbs, steps)
+            .inspect_err(|_| self.doubts.add())?;
         let intent = recorded.intent();
         let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
             let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
@@ -178,8 +182,9 @@ impl Signer {
             }
             Err(error) => {
                 tracing::warn!(intent, %error, "not issued");
-                // What was recorded of it has to be found by a retry; when it cannot be read now, the follower will.
-                let _ = self.follow();
+                // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
+                self.doubts.add();
+                let _ = self.catch_up();
                 Err(error.into())
             }
         }
