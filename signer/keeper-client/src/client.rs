@@ -1,9 +1,9 @@
 //! The callers' end: a pool of connections, each used by one call at a time.
 
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stele_core::error::Error;
@@ -21,8 +21,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Client {
     socket: PathBuf,
-    idle: Mutex<Vec<UnixStream>>,
+    idle: Mutex<Vec<Connection>>,
 }
+
+/// Answers are read through a buffer, so that one takes one system call.
+type Connection = BufReader<UnixStream>;
 
 /// Why a question to the keeper has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -130,8 +133,8 @@ impl Client {
         }
     }
 
-    fn connect(&self) -> Result<UnixStream, ClientError> {
-        let mut stream = UnixStream::connect(&self.socket).map_err(|e| self.socket_error(e))?;
+    fn connect(&self) -> Result<Connection, ClientError> {
+        let stream = UnixStream::connect(&self.socket).map_err(|e| self.socket_error(e))?;
         stream
             .set_read_timeout(Some(ANSWER_TIMEOUT))
             .map_err(|e| self.socket_error(e))?;
@@ -141,15 +144,20 @@ impl Client {
         let hello = Request {
             ask: Some(Ask::Hello(protocol::Hello { protocol: PROTOCOL })),
         };
-        match self.exchange(&mut stream, &hello)? {
-            Answer::Done(_) => Ok(stream),
+        let mut connection = BufReader::with_capacity(frame::BUFFER, stream);
+        self.send(&mut connection, &hello)?;
+        match self.receive(&mut connection)? {
+            Answer::Done(_) => Ok(connection),
             other => Err(unexpected("hello", &other)),
         }
     }
 
-    fn exchange(&self, stream: &mut UnixStream, request: &Request) -> Result<Answer, ClientError> {
-        frame::write(stream, request).map_err(|e| self.socket_error(e))?;
-        let reply: Reply = frame::read(stream)
+    fn send(&self, connection: &mut Connection, request: &Request) -> Result<(), ClientError> {
+        frame::write(connection.get_mut(), request).map_err(|e| self.socket_error(e))
+    }
+
+    fn receive(&self, connection: &mut Connection) -> Result<Answer, ClientError> {
+        let reply: Reply = frame::read(connection)
             .and_then(|r| r.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
             .map_err(|e| self.socket_error(e))?;
         match reply.answer {
@@ -162,24 +170,33 @@ impl Client {
         }
     }
 
-    /// Asks once. A connection that failed is dropped, never reused: the keeper treats its end as a lost caller. A
-    /// connection from before a restart of the keeper fails on its first use; nothing is sent twice for that.
+    /// Asks once. A connection that failed is dropped, never reused: the keeper treats its end as a lost caller.
     fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .filter(alive);
-        let mut stream = match idle {
-            Some(stream) => stream,
-            None => self.connect()?,
-        };
-        let answer = self.exchange(&mut stream, &Request { ask: Some(ask) });
+        let mut connection = self.send_somewhere(&Request { ask: Some(ask) })?;
+        let answer = self.receive(&mut connection);
         if !matches!(answer, Err(ClientError::Socket { .. })) {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+            self.idle().push(connection);
         }
         answer
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends on an idle connection, or on a new one. An idle connection may be from before a restart of the keeper. Then
+    /// sending fails, and the request goes out again: a frame that did not go out whole is one that nobody acts on.
+    fn send_somewhere(&self, request: &Request) -> Result<Connection, ClientError> {
+        loop {
+            let idle = self.idle().pop();
+            let Some(mut connection) = idle else { break };
+            if self.send(&mut connection, request).is_ok() {
+                return Ok(connection);
+            }
+        }
+        let mut connection = self.connect()?;
+        self.send(&mut connection, request)?;
+        Ok(connection)
     }
 
     /// What the keeper holds.
@@ -352,16 +369,6 @@ impl Client {
             other => Err(unexpected("probe", &other)),
         }
     }
-}
-
-/// Whether an idle connection still stands: a keeper that ended has closed its end.
-fn alive(stream: &UnixStream) -> bool {
-    let mut probe = [0u8; 1];
-    if stream.set_nonblocking(true).is_err() {
-        return false;
-    }
-    let waiting = matches!(io::Read::read(&mut &*stream, &mut probe), Err(e) if e.kind() == io::ErrorKind::WouldBlock);
-    stream.set_nonblocking(false).is_ok() && waiting
 }
 
 fn unexpected(asked: &str, answer: &Answer) -> ClientError {

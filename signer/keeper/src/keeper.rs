@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use stele_core::checkpoint::{self, NoteVerifier};
 use stele_core::keeping::{Appended, Committed};
+use stele_core::merkle::HashReader as _;
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
 use stele_core::types::{Digest, KeyName, unhex};
 use stele_hsm::{SignError, Token, TokenKey};
-use stele_ledger::Ledger;
+use stele_ledger::{Ledger, RecentHashes};
 
 use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
@@ -20,6 +21,7 @@ use crate::config::Config;
 use crate::error::KeeperError;
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
+use crate::pace::Pace;
 use crate::reading::Readers;
 use crate::state::State;
 use crate::writer::{Job, Shared, Writer, Written};
@@ -39,6 +41,7 @@ pub(crate) struct Keeper {
     pub(crate) genesis: Genesis,
     /// Readers of the log.
     pub(crate) readers: Readers,
+    recent: RecentHashes,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: BTreeMap<KeyName, TokenKey>,
@@ -85,6 +88,7 @@ impl Keeper {
             ledger.size(),
             ledger.root(),
             ledger.checkpoint(),
+            Pace::new(config.token.sessions),
         );
         let shared = Arc::new(Shared {
             standing: Mutex::new(Arc::new(state.standing())),
@@ -97,12 +101,14 @@ impl Keeper {
         let (jobs, receiver) = sync_channel(QUEUE);
         let token = Arc::new(token);
         let instance = stele_core::types::hex(&token.random(8)?);
+        let recent = ledger.recent_hashes();
         let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
             instance,
             genesis,
             readers,
+            recent,
             first_bundle: config.first_bundle,
             token,
             keys,
@@ -224,6 +230,7 @@ impl Keeper {
             .keys
             .get(&live.intent.key)
             .ok_or_else(|| KeeperError::refused("the key is not in the token"))?;
+        let _busy = self.shared.checkpoints.pace.signing();
         self.token
             .sign(key, live.intent.algorithm, &live.tbs, deadline)
             .map_err(|error| match error {
@@ -246,9 +253,8 @@ impl Keeper {
         let written = self.write(body, asker)?;
         let index = written.at.index;
         let (size, checkpoint) = self.shared.checkpoints.covering(index + 1, CHECKPOINT_PATIENCE)?;
-        let proof = self
-            .readers
-            .with(|r| r.inclusion_proof(index, size).map_err(KeeperError::from))?;
+        let read = |level, place| self.readers.with(|r| Ok::<_, KeeperError>(r.hash(level, place)?));
+        let proof = self.recent.inclusion_proof(index, size, read)?;
         Ok(Committed {
             index,
             record: written.record,

@@ -1,6 +1,6 @@
 //! The socket: one thread a connection, peer credentials checked before the first byte is read.
 
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use crate::keeper::Keeper;
 
 /// The most bytes of entries in one answer.
 const PAGE_BYTES: usize = 512 * 1024;
+/// Entries that are read with one query. With one entry above [`PAGE_BYTES`] an answer stays below the largest frame.
+const READ_AT_ONCE: u64 = 7;
 /// The most random bytes in one answer.
 const MAX_RANDOM: u32 = 1024;
 /// How often the accepting thread looks whether it should end.
@@ -55,7 +57,7 @@ pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) 
         let spawned = std::thread::Builder::new().name(format!("connection-{number}")).spawn({
             let open = open.clone();
             move || {
-                if let Err(error) = converse(&keeper, stream, number) {
+                if let Err(error) = converse(&keeper, &stream, number) {
                     tracing::debug!(connection = number, %error, "a connection ended");
                 }
                 keeper.connection_lost(number);
@@ -104,11 +106,12 @@ fn permitted(stream: &UnixStream, users: &[u32]) -> bool {
     }
 }
 
-fn converse(keeper: &Keeper, mut stream: UnixStream, number: u64) -> io::Result<()> {
+fn converse(keeper: &Keeper, stream: &UnixStream, number: u64) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_write_timeout(Some(Duration::from_secs(30)))?;
     let mut greeted = false;
-    while let Some(request) = frame::read::<Request>(&mut stream)? {
+    let (mut asked, mut stream) = (BufReader::with_capacity(frame::BUFFER, stream), stream);
+    while let Some(request) = frame::read::<Request>(&mut asked)? {
         let answer = match request.ask {
             Some(Ask::Hello(hello)) if hello.protocol == PROTOCOL => {
                 greeted = true;
@@ -212,13 +215,12 @@ fn page(keeper: &Keeper, read: wire::Read) -> Result<Vec<Vec<u8>>, KeeperError> 
     let mut items = Vec::new();
     let mut bytes = 0;
     keeper.readers.with(|r| {
-        for index in read.start..end {
-            let entry = r.entry(index)?;
-            bytes += entry.len();
-            items.push(entry);
-            if bytes > PAGE_BYTES {
-                break;
-            }
+        let mut next = read.start;
+        while next < end && bytes <= PAGE_BYTES {
+            let some = r.entries(next..end.min(next + READ_AT_ONCE))?;
+            next += some.len() as u64;
+            bytes += some.iter().map(Vec::len).sum::<usize>();
+            items.extend(some);
         }
         Ok::<(), KeeperError>(())
     })?;

@@ -1,6 +1,7 @@
 //! The one thread that writes the log. It takes whatever waits, judges each in turn, and makes all of it durable in one
 //! transaction: concurrent appends share a sync, and a lone one waits for nobody.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -209,7 +210,10 @@ impl Writer {
     fn flush(&mut self, state: &mut State, batch: Batch, mirror: Mirror) {
         let appended = match batch.records.is_empty() {
             true => Ok(()),
-            false => self.ledger.append(&batch.records, &batch.changes).map(drop),
+            false => {
+                let changes: Vec<Change> = batch.changes.into_values().collect();
+                self.ledger.append(&batch.records, &changes).map(drop)
+            }
         };
         match appended {
             Ok(()) => {
@@ -296,14 +300,18 @@ enum Mirror {
 #[derive(Default)]
 struct Batch {
     records: Vec<Vec<u8>>,
-    changes: Vec<Change>,
+    /// Of each key of the state only the newest change: some change with every record.
+    changes: BTreeMap<(&'static str, Vec<u8>), Change>,
     waiting: Vec<(Box<Examined>, Answer, Written)>,
 }
 
 impl Batch {
     fn add(&mut self, examined: Box<Examined>, reply: Answer, written: Written, changes: Vec<Change>) {
         self.records.push(written.record.clone());
-        self.changes.extend(changes);
+        for change in changes {
+            let (Change::Put { table, key, .. } | Change::Delete { table, key }) = &change;
+            self.changes.insert((table, key.clone()), change);
+        }
         self.waiting.push((examined, reply, written));
     }
 }

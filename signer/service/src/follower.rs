@@ -3,15 +3,21 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use stele_api::status::Failure;
 use stele_core::record::{Body, Record};
+use stele_core::types::{CallerSan, RequestId};
 use stele_index::Index;
 
 use crate::error::SignerError;
+use crate::reservations::Reserved;
 use crate::signer::Signer;
 use crate::snapshot::{self, Snapshot};
 
 /// Entries in one page; the keeper sends no more.
 const PAGE: u32 = 256;
+
+/// Records that the index may be behind the answers before the one who answers helps it.
+const BACKLOG: u64 = 4096;
 
 /// Counts appends that failed. The record of one may be durable all the same, when only the answer was lost.
 #[derive(Debug, Default)]
@@ -36,6 +42,44 @@ impl Signer {
         let mut turn = self.turn();
         while turn.next() <= index && self.page(&mut turn)? {}
         Ok(())
+    }
+
+    /// The outcome at `index` is answered before the index has it: the worker reads many at once.
+    ///
+    /// # Errors
+    /// When the index is far behind and cannot follow.
+    pub(crate) fn answered(&self, index: u64) -> Result<(), SignerError> {
+        self.answered.fetch_max(index.saturating_add(1), Ordering::AcqRel);
+        self.grown.notify_one();
+        match index.checked_sub(BACKLOG) {
+            Some(old) if *self.indexed.borrow() <= old => self.follow_through(old),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the index holds everything that was answered.
+    ///
+    /// # Errors
+    /// When the keeper or the index fails.
+    pub(crate) fn follow_answered(&self) -> Result<(), SignerError> {
+        match self.answered.load(Ordering::Acquire).checked_sub(1) {
+            Some(newest) if *self.indexed.borrow() <= newest => self.follow_through(newest),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reserves a request, and waits until the index knows what the one before left under it.
+    ///
+    /// # Errors
+    /// When it is under way already, or the index cannot follow; then nothing can be decided yet.
+    pub(crate) fn reserve(&self, caller: &CallerSan, id: &RequestId) -> Result<Reserved, Failure> {
+        let mut reserved = self.reservations.take(caller, id)?;
+        if let Some(outcome) = reserved.outcome() {
+            self.follow_through(outcome)?;
+            reserved.indexed();
+        }
+        self.catch_up()?;
+        Ok(reserved)
     }
 
     /// Reads everything that the log has.
@@ -86,6 +130,7 @@ impl Signer {
         }
         self.refresh_if_stale()?;
         self.indexed.send_replace(index.next());
+        self.reservations.indexed(index.next());
         Ok(true)
     }
 

@@ -1,7 +1,7 @@
 //! Everything that calls and workers share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,10 @@ pub(crate) struct Signer {
     pub(crate) stale: AtomicBool,
     /// Appends that failed, so that the log may hold a record that the index has not read.
     pub(crate) doubts: Doubts,
+    /// One more than the index of the newest outcome that was answered; the index may be behind it.
+    pub(crate) answered: AtomicU64,
+    /// Wakes the worker that follows the log.
+    pub(crate) grown: Notify,
     /// Tells how many records are indexed.
     pub(crate) indexed: watch::Sender<u64>,
     /// Requests under way.
@@ -112,6 +116,8 @@ impl Signer {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             stale: AtomicBool::new(true),
             doubts: Doubts::default(),
+            answered: AtomicU64::new(0),
+            grown: Notify::new(),
             indexed: watch::Sender::new(index.next()),
             config,
             keeper,

@@ -14,6 +14,8 @@ use crate::tls::Tls;
 
 /// How often the log is looked at for records that others wrote.
 const FOLLOW: Duration = Duration::from_secs(1);
+/// How long records may gather before the index takes them all at once.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often CRLs are looked at without a reason.
 const CRLS: Duration = Duration::from_secs(60);
 /// How often the server's certificate is looked at.
@@ -37,7 +39,8 @@ async fn follow(signer: Arc<Signer>) {
     let mut told = Told::new("following the log");
     loop {
         told.tell(&blocking(signer.clone(), Signer::follow).await);
-        tokio::time::sleep(FOLLOW).await;
+        tokio::time::sleep(GATHER).await;
+        let _ = tokio::time::timeout(FOLLOW, signer.grown.notified()).await;
     }
 }
 
