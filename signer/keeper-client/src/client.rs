@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stele_core::error::Error;
-use stele_core::keeping::{Appended, Committed, Keeper, KeeperFault, SignFault};
+use stele_core::keeping::{Appended, Committed, Intended, Keeper, KeeperFault, SignFault};
 use stele_core::record::{Body, Payload, Record};
 use stele_core::types::{KeyName, Origin, Serial, Time};
 
-use crate::protocol::{self, Answer, Ask, Empty, PROTOCOL, Reply, Request};
+use crate::protocol::{self, Answer, Ask, Empty, PROTOCOL, Reply, Request, Welcome};
 use crate::{RefusalCode, frame};
 
 /// How long a call waits for the keeper's answer: above the longest deadline of a signature.
@@ -22,10 +22,16 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Client {
     socket: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// Connections on which an answer was lost; the keeper may still be at work on what was asked there.
+    lost: Mutex<Vec<Welcome>>,
 }
 
-/// Answers are read through a buffer, so that one takes one system call.
-type Connection = BufReader<UnixStream>;
+#[derive(Debug)]
+struct Connection {
+    /// Answers are read through a buffer, so that one takes one system call.
+    stream: BufReader<UnixStream>,
+    name: Welcome,
+}
 
 /// Why a question to the keeper has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +55,15 @@ pub enum ClientError {
     /// The keeper answered something else than was asked.
     #[error("the keeper's answer: {0}")]
     Answer(#[from] Error),
+}
+
+impl From<protocol::Refused> for ClientError {
+    fn from(refused: protocol::Refused) -> Self {
+        Self::Refused {
+            code: RefusalCode::from_wire(refused.code),
+            message: refused.message,
+        }
+    }
 }
 
 impl From<ClientError> for KeeperFault {
@@ -123,6 +138,7 @@ impl Client {
         Self {
             socket: socket.to_owned(),
             idle: Mutex::new(Vec::new()),
+            lost: Mutex::new(Vec::new()),
         }
     }
 
@@ -144,27 +160,27 @@ impl Client {
         let hello = Request {
             ask: Some(Ask::Hello(protocol::Hello { protocol: PROTOCOL })),
         };
-        let mut connection = BufReader::with_capacity(frame::BUFFER, stream);
+        let mut connection = Connection {
+            stream: BufReader::with_capacity(frame::BUFFER, stream),
+            name: Welcome::default(),
+        };
         self.send(&mut connection, &hello)?;
         match self.receive(&mut connection)? {
-            Answer::Done(_) => Ok(connection),
+            Answer::Welcome(name) => Ok(Connection { name, ..connection }),
             other => Err(unexpected("hello", &other)),
         }
     }
 
     fn send(&self, connection: &mut Connection, request: &Request) -> Result<(), ClientError> {
-        frame::write(connection.get_mut(), request).map_err(|e| self.socket_error(e))
+        frame::write(connection.stream.get_mut(), request).map_err(|e| self.socket_error(e))
     }
 
     fn receive(&self, connection: &mut Connection) -> Result<Answer, ClientError> {
-        let reply: Reply = frame::read(connection)
+        let reply: Reply = frame::read(&mut connection.stream)
             .and_then(|r| r.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
             .map_err(|e| self.socket_error(e))?;
         match reply.answer {
-            Some(Answer::Refused(r)) => Err(ClientError::Refused {
-                code: RefusalCode::from_wire(r.code),
-                message: r.message,
-            }),
+            Some(Answer::Refused(refused)) => Err(refused.into()),
             Some(answer) => Ok(answer),
             None => Err(Error::malformed("answer", "nothing", "an answer").into()),
         }
@@ -174,10 +190,32 @@ impl Client {
     fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
         let mut connection = self.send_somewhere(&Request { ask: Some(ask) })?;
         let answer = self.receive(&mut connection);
-        if !matches!(answer, Err(ClientError::Socket { .. })) {
-            self.idle().push(connection);
+        match &answer {
+            Err(ClientError::Socket { .. }) => self.lost().push(connection.name),
+            _ => self.idle().push(connection),
         }
         answer
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Vec<Welcome>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing is under way any more of what was asked where an answer was lost: from then on, either it
+    /// stands in the log or it never will.
+    ///
+    /// # Errors
+    /// When the keeper does not answer; then that is still not known.
+    pub fn settle_lost(&self) -> Result<(), ClientError> {
+        loop {
+            let Some(name) = self.lost().last().cloned() else {
+                return Ok(());
+            };
+            match self.ask(Ask::End(name.clone()))? {
+                Answer::Done(_) => self.lost().retain(|other| *other != name),
+                other => return Err(unexpected("end", &other)),
+            }
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -382,6 +420,8 @@ fn unexpected(asked: &str, answer: &Answer) -> ClientError {
         Answer::List(_) => "a list",
         Answer::Status(_) => "a status",
         Answer::CrlState(_) => "a CRL state",
+        Answer::Intended(_) => "an intent",
+        Answer::Welcome(_) => "a welcome",
     };
     Error::malformed("answer", found, format!("an answer to {asked}")).into()
 }
@@ -395,6 +435,18 @@ fn hashes(items: Vec<Vec<u8>>) -> Result<Vec<[u8; 32]>, ClientError> {
             })
         })
         .collect()
+}
+
+/// Only a refusal that says nothing of the key means that it was not called.
+fn sign_fault(error: ClientError) -> SignFault {
+    match error {
+        ClientError::Refused {
+            code: RefusalCode::FateUnknown,
+            message,
+        } => SignFault::FateUnknown(message),
+        error @ ClientError::Refused { .. } => SignFault::NotSigned(error.into()),
+        other => SignFault::FateUnknown(other.to_string()),
+    }
 }
 
 impl Keeper for Client {
@@ -414,12 +466,26 @@ impl Keeper for Client {
         match self.ask(Ask::Sign(protocol::Sign { index, deadline_millis })) {
             Ok(Answer::Signed(b)) => Ok(b.bytes),
             Ok(other) => Err(SignFault::FateUnknown(unexpected("sign", &other).to_string())),
-            Err(ClientError::Refused {
-                code: RefusalCode::FateUnknown,
-                message,
-            }) => Err(SignFault::FateUnknown(message)),
-            Err(error @ ClientError::Refused { .. }) => Err(SignFault::NotSigned(error.into())),
-            Err(other) => Err(SignFault::FateUnknown(other.to_string())),
+            Err(error) => Err(sign_fault(error)),
+        }
+    }
+
+    fn append_and_sign(&self, intent: &Body, deadline: Duration) -> Result<Intended, KeeperFault> {
+        let body = intent.encode().map_err(|e| KeeperFault::Refused(e.to_string()))?;
+        let deadline_millis = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        match self.ask(Ask::Intend(protocol::Intend { body, deadline_millis }))? {
+            Answer::Intended(i) => Ok(Intended {
+                at: Appended {
+                    index: i.index,
+                    time: Time::from_millis(i.time_millis),
+                },
+                record: i.record,
+                signature: match i.refused {
+                    None => Ok(i.signature),
+                    Some(refused) => Err(sign_fault(refused.into())),
+                },
+            }),
+            other => Err(unexpected("intend", &other).into()),
         }
     }
 
@@ -430,6 +496,7 @@ impl Keeper for Client {
                 let proof = hashes(c.proof)?;
                 Ok(Committed {
                     index: c.index,
+                    time: Time::from_millis(c.time_millis),
                     record: c.record,
                     checkpoint: c.checkpoint,
                     proof,

@@ -18,6 +18,7 @@ use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading};
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::error::KeeperError;
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
@@ -41,6 +42,8 @@ pub(crate) struct Keeper {
     pub(crate) genesis: Genesis,
     /// Readers of the log.
     pub(crate) readers: Readers,
+    /// The open connections.
+    pub(crate) connections: Connections,
     recent: RecentHashes,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
@@ -105,6 +108,7 @@ impl Keeper {
         let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
+            connections: Connections::new(instance.clone()),
             instance,
             genesis,
             readers,
@@ -159,10 +163,20 @@ impl Keeper {
     /// # Errors
     /// When it may not be, or could not be made durable.
     pub(crate) fn append(&self, body: Body, asker: Asker) -> Result<Appended, KeeperError> {
-        self.write(body, asker).map(|w| w.at)
+        let bytes = body.encode()?;
+        self.write(body, bytes, asker).map(|w| w.at)
     }
 
-    fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+    /// As [`Keeper::append`], of a body in canonical JSON.
+    ///
+    /// # Errors
+    /// As [`Keeper::append`], and when it does not read.
+    pub(crate) fn append_encoded(&self, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
+        self.write(Body::decode(&bytes)?, bytes, asker)
+    }
+
+    /// `bytes` are the body's canonical form.
+    fn write(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
         let standing = self.shared.standing();
         let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
             Reading::Good(now) => now,
@@ -180,7 +194,7 @@ impl Keeper {
         let examined = examine(body, asker, &around)?;
         let (reply, answer) = sync_channel(1);
         self.jobs
-            .try_send(Job::Append(Box::new(examined), reply))
+            .try_send(Job::Append(Box::new(examined), bytes, reply))
             .map_err(|e| match e {
                 TrySendError::Full(_) => KeeperError::Busy(format!("{QUEUE} appends wait already; try again")),
                 TrySendError::Disconnected(_) => KeeperError::Stopped("the keeper is shutting down".to_owned()),
@@ -244,19 +258,33 @@ impl Keeper {
     /// # Errors
     /// As [`Keeper::append`], and when no checkpoint can be signed in time; the outcome then stands all the same.
     pub(crate) fn commit(&self, body: Body, asker: Asker) -> Result<Committed, KeeperError> {
+        let bytes = body.encode()?;
+        self.commit_both(body, bytes, asker)
+    }
+
+    /// As [`Keeper::commit`], of a body in canonical JSON.
+    ///
+    /// # Errors
+    /// As [`Keeper::commit`], and when it does not read.
+    pub(crate) fn commit_encoded(&self, bytes: Vec<u8>, asker: Asker) -> Result<Committed, KeeperError> {
+        self.commit_both(Body::decode(&bytes)?, bytes, asker)
+    }
+
+    fn commit_both(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Committed, KeeperError> {
         if !matches!(body, Body::Issued(_) | Body::Failed(_) | Body::CeremonyClosed(_)) {
             return Err(KeeperError::refused(format!(
                 "a record of kind {} is no outcome",
                 body.kind()
             )));
         }
-        let written = self.write(body, asker)?;
+        let written = self.write(body, bytes, asker)?;
         let index = written.at.index;
         let (size, checkpoint) = self.shared.checkpoints.covering(index + 1, CHECKPOINT_PATIENCE)?;
         let read = |level, place| self.readers.with(|r| Ok::<_, KeeperError>(r.hash(level, place)?));
         let proof = self.recent.inclusion_proof(index, size, read)?;
         Ok(Committed {
             index,
+            time: written.at.time,
             record: written.record,
             checkpoint,
             proof: proof.into_iter().map(|h| h.0).collect(),

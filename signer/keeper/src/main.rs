@@ -5,6 +5,7 @@ mod admit;
 mod checkpoints;
 mod clock;
 mod config;
+mod connections;
 mod error;
 mod examine;
 mod init;

@@ -37,8 +37,8 @@ pub(crate) struct Written {
 /// A job for the writer.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Append this.
-    Append(Box<Examined>, Answer),
+    /// Append this body, which has this canonical form.
+    Append(Box<Examined>, Vec<u8>, Answer),
     /// Remember this checkpoint over a tree of this size.
     Remember(u64, String),
 }
@@ -94,7 +94,7 @@ pub(crate) struct Writer {
 }
 
 type Answer = SyncSender<Result<Written, KeeperError>>;
-type Waiting = (Box<Examined>, Answer);
+type Waiting = (Box<Examined>, Vec<u8>, Answer);
 
 impl Writer {
     /// A writer of `ledger` for the jobs that come.
@@ -131,7 +131,7 @@ impl Writer {
 
     fn take(&mut self, job: Job, waiting: &mut Vec<Waiting>) {
         match job {
-            Job::Append(examined, reply) => waiting.push((examined, reply)),
+            Job::Append(examined, bytes, reply) => waiting.push((examined, bytes, reply)),
             Job::Remember(size, note) => self.unstored = Some((size, note)),
         }
     }
@@ -151,8 +151,9 @@ impl Writer {
         let shared = self.shared.clone();
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::default();
-        for (examined, reply) in waiting {
-            match self.judge(&mut state, &examined, self.ledger.size() + batch.records.len() as u64) {
+        for (examined, bytes, reply) in waiting {
+            let index = self.ledger.size() + batch.records.len() as u64;
+            match self.judge(&mut state, &examined, &bytes, index) {
                 Ok((written, changes)) => batch.add(examined, reply, written, changes),
                 Err(error) => {
                     self.flush(&mut state, std::mem::take(&mut batch), Mirror::Doubtful);
@@ -163,15 +164,16 @@ impl Writer {
         self.flush(&mut state, batch, Mirror::Exact);
     }
 
-    fn judge(&self, state: &mut State, examined: &Examined, index: u64) -> Result<(Written, Vec<Change>), KeeperError> {
+    fn judge(
+        &self,
+        state: &mut State,
+        examined: &Examined,
+        bytes: &[u8],
+        index: u64,
+    ) -> Result<(Written, Vec<Change>), KeeperError> {
         let time = self.time(state, &examined.body)?;
         let changes = admit(state, &self.ledger, &self.shared.lives, examined, index, time)?;
-        let record = Record {
-            index,
-            time,
-            body: examined.body.clone(),
-        }
-        .encode()?;
+        let record = Record::stamp(index, time, bytes)?;
         Ok((
             Written {
                 at: Appended { index, time },

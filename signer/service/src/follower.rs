@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use stele_api::status::Failure;
+use stele_core::door::Stored;
 use stele_core::record::{Body, Record};
 use stele_core::types::{CallerSan, RequestId};
 use stele_index::Index;
@@ -44,16 +45,35 @@ impl Signer {
         Ok(())
     }
 
-    /// The outcome at `index` is answered before the index has it: the worker reads many at once.
+    /// The outcome of these records is answered before the index has them: the worker takes many at once.
     ///
     /// # Errors
     /// When the index is far behind and cannot follow.
-    pub(crate) fn answered(&self, index: u64) -> Result<(), SignerError> {
+    pub(crate) fn answered(&self, stored: [Stored; 2]) -> Result<(), SignerError> {
+        let index = stored.iter().map(|(record, _)| record.index).max().unwrap_or_default();
+        self.heard.add(stored);
         self.answered.fetch_max(index.saturating_add(1), Ordering::AcqRel);
         self.grown.notify_one();
         match index.checked_sub(BACKLOG) {
             Some(old) if *self.indexed.borrow() <= old => self.follow_through(old),
             _ => Ok(()),
+        }
+    }
+
+    /// Gives the index what this process wrote, as far as nothing is missing in between; whether there was any.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub(crate) fn follow_heard(&self) -> Result<bool, SignerError> {
+        let mut index = self.turn();
+        let mut any = false;
+        loop {
+            let records = self.heard.take(index.next());
+            if records.is_empty() {
+                return Ok(any);
+            }
+            self.index_records(&mut index, &records)?;
+            any = true;
         }
     }
 
@@ -100,6 +120,8 @@ impl Signer {
     pub(crate) fn catch_up(&self) -> Result<(), SignerError> {
         let doubts = self.doubts.raised.load(Ordering::Acquire);
         if self.doubts.settled.load(Ordering::Acquire) < doubts {
+            // Where only the answer was lost, the keeper may still be at work on it.
+            self.keeper.settle_lost()?;
             self.follow()?;
             self.doubts.settled.fetch_max(doubts, Ordering::AcqRel);
         }
@@ -112,16 +134,23 @@ impl Signer {
 
     /// Reads one page; `false` when there was nothing more.
     fn page(&self, index: &mut Index) -> Result<bool, SignerError> {
-        let entries = self.keeper.entries(index.next(), PAGE)?;
-        if entries.is_empty() {
+        let mut records = self.heard.take(index.next());
+        if records.is_empty() {
+            let read = self.keeper.entries(index.next(), PAGE)?.into_iter();
+            records = read
+                .map(|bytes| Ok((Record::decode(&bytes)?, bytes)))
+                .collect::<Result<Vec<_>, SignerError>>()?;
+        }
+        if records.is_empty() {
             self.refresh_if_stale()?;
             return Ok(false);
         }
-        let records = entries
-            .into_iter()
-            .map(|bytes| Ok((Record::decode(&bytes)?, bytes)))
-            .collect::<Result<Vec<_>, SignerError>>()?;
-        index.apply(&records)?;
+        self.index_records(index, &records)?;
+        Ok(true)
+    }
+
+    fn index_records(&self, index: &mut Index, records: &[Stored]) -> Result<(), SignerError> {
+        index.apply(records)?;
         if records.iter().any(|(record, _)| snapshot::changes(&record.body)) {
             self.stale.store(true, Ordering::Release);
         }
@@ -131,7 +160,7 @@ impl Signer {
         self.refresh_if_stale()?;
         self.indexed.send_replace(index.next());
         self.reservations.indexed(index.next());
-        Ok(true)
+        Ok(())
     }
 
     /// Reads the snapshot again after a record that changes it. When that fails it stays stale, and is tried again

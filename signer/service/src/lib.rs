@@ -18,6 +18,7 @@ mod error;
 mod find;
 mod follower;
 mod handlers;
+mod heard;
 mod http;
 mod identity;
 mod import;

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::{Config, duration};
 use crate::error::SignerError;
 use crate::follower::Doubts;
+use crate::heard::Heard;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::refusals::Throttle;
@@ -47,6 +48,8 @@ pub(crate) struct Signer {
     pub(crate) stale: AtomicBool,
     /// Appends that failed, so that the log may hold a record that the index has not read.
     pub(crate) doubts: Doubts,
+    /// Records of this process that the index does not have yet.
+    pub(crate) heard: Heard,
     /// One more than the index of the newest outcome that was answered; the index may be behind it.
     pub(crate) answered: AtomicU64,
     /// Wakes the worker that follows the log.
@@ -116,6 +119,7 @@ impl Signer {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             stale: AtomicBool::new(true),
             doubts: Doubts::default(),
+            heard: Heard::default(),
             answered: AtomicU64::new(0),
             grown: Notify::new(),
             indexed: watch::Sender::new(index.next()),

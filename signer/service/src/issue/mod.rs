@@ -146,10 +146,9 @@ impl Signer {
         };
         let issued = self.through_door(linted, evidence, asked).map_err(of_attempt)?;
         reserved.leave(issued.committed.index);
-        self.answered(issued.committed.index)?;
         self.metrics.issued.add();
         tracing::info!(index = issued.committed.index, intent = issued.intent, "issued");
-        Ok(Issued {
+        let answer = Issued {
             chain: ca.below_root().to_vec(),
             tlog_proof: issued.tlog_proof().to_string(),
             record: issued.committed.record,
@@ -157,7 +156,9 @@ impl Signer {
             checkpoint: issued.committed.checkpoint,
             certificate: issued.whole,
             attempt: request.attempt,
-        })
+        };
+        self.answered(issued.stored)?;
+        Ok(answer)
     }
 
     /// The door itself, for certificates and CRLs. The index does not have the outcome yet.
@@ -172,25 +173,18 @@ impl Signer {
     ) -> Result<stele_core::door::Issued, SignerError> {
         let (keeper, steps) = (&self.keeper, &*self.steps);
         let tbs = keeper.payload(linted.tbs())?;
-        let recorded = linted
-            .authorise(evidence)?
-            .record(keeper, asked, tbs, steps)
-            .inspect_err(|_| self.doubts.add())?;
-        let intent = recorded.intent();
-        let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
+        let authorised = linted.authorise(evidence)?;
+        let signed = authorised.record_and_sign(keeper, asked, tbs, self.deadline(), steps);
+        let done = signed.and_then(|verified| {
             let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
             verified.commit(keeper, whole, steps)
         });
-        match done {
-            Ok(issued) => Ok(issued),
-            Err(error) => {
-                tracing::warn!(intent, %error, "not issued");
-                // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
-                self.doubts.add();
-                let _ = self.catch_up();
-                Err(error.into())
-            }
-        }
+        Ok(done.inspect_err(|error| {
+            tracing::warn!(%error, "not issued");
+            // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
+            self.doubts.add();
+            let _ = self.catch_up();
+        })?)
     }
 }
 
