@@ -2,6 +2,7 @@
 //! the quorum against its own caller.
 
 mod admit;
+mod ceremonial;
 mod checkpoints;
 mod clock;
 mod config;

@@ -120,10 +120,12 @@ pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>) -> Result<(), CeremonyE
         folder.transcript("").display(),
         folder.handover().display()
     );
-    println!(
-        "  first_bundle = \"{}\"   (for the configuration of the signer's keeper)",
-        planned.bundle.digest()
-    );
+    if planned.bundle.number() == 0 {
+        println!(
+            "  first_bundle = \"{}\"   (for the configuration of the signer's keeper)",
+            planned.bundle.digest()
+        );
+    }
     println!(
         "Next: stele-ceremony verify {} --root root.pem, on another machine",
         folder.transcript("").display()
@@ -167,7 +169,7 @@ fn now() -> Time {
 }
 
 fn adopt_bundle(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Result<(), CeremonyError> {
-    if session.facts.bundle.is_none() {
+    if session.facts.bundles.is_empty() {
         let text = texts::bundle_text(&planned.bundle, &planned.ceremony.script, planned.plan.drawn_at);
         let signed = planned.signed(&text, name::BUNDLE_TEXT, paths)?;
         texts::agreed(planned.bundle.authority(), Action::Bundle, &text, &signed, now())?;
@@ -180,12 +182,15 @@ fn adopt_bundle(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> 
         }))?;
         session.refresh()?;
     }
-    let recorded = session.facts.bundle.iter().flat_map(|found| found.body.texts.clone());
+    if !session.facts.first_bundle_is_new() {
+        return Ok(());
+    }
+    let recorded = session.facts.bundles.iter().flat_map(|found| found.body.texts.clone());
     planned.keep::<BundleText>(name::BUNDLE_TEXT, &recorded.collect::<Vec<_>>())
 }
 
 fn adopt_plan(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Result<(), CeremonyError> {
-    if session.facts.plan.is_none() {
+    if session.facts.sitting.plan.is_none() {
         let text = texts::plan_text(&planned.plan, planned.digest(), &planned.ceremony.script);
         let signed = planned.signed(&text, name::PLAN_TEXT, paths)?;
         texts::agreed(planned.bundle.authority(), Action::Plan, &text, &signed, now())?;
@@ -196,6 +201,6 @@ fn adopt_plan(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Re
         }))?;
         session.refresh()?;
     }
-    let recorded = session.facts.plan.iter().flat_map(|found| found.body.texts.clone());
+    let recorded = session.facts.sitting.plan.iter().flat_map(|found| found.body.texts.clone());
     planned.keep::<PlanText>(name::PLAN_TEXT, &recorded.collect::<Vec<_>>())
 }

@@ -30,9 +30,10 @@ pub use examine::{Examined, SignatureCheck, examine};
 pub use proof::{ProofReport, check_proof};
 pub use report::{Finding, Imported, OtherLog, Report, Severity};
 
+use crate::ceremony::ProvenBundle;
 use crate::checkpoint::{Checkpoint, NoteVerifier};
 use crate::merkle::{Frontier, Hash};
-use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef};
+use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, SignerRequest};
 use crate::types::{Digest, Time};
 use chunks::Chunks;
 use examine::Read;
@@ -79,6 +80,10 @@ pub struct Verifier {
     roots: BTreeSet<Digest>,
     imported: Vec<Imported>,
     other_logs: Vec<OtherLog>,
+    /// The signer's newest request, in a ceremony's log.
+    request: Option<SignerRequest>,
+    /// The bundles that it proves the signer's log to have adopted.
+    adopted_elsewhere: Vec<ProvenBundle>,
     unchecked: BTreeSet<&'static str>,
 }
 
@@ -110,6 +115,8 @@ impl Verifier {
             roots: BTreeSet::new(),
             imported: Vec::new(),
             other_logs: Vec::new(),
+            request: None,
+            adopted_elsewhere: Vec::new(),
             unchecked: BTreeSet::new(),
         }
     }

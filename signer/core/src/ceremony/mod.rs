@@ -17,7 +17,7 @@ pub mod transcript;
 mod words;
 
 pub use draw::{Drawing, RootCertificate, Standing, draw};
-pub use facts::{Attempt, Certified, Facts, Found, Outcome, Sitting};
+pub use facts::{Attempt, Certified, Facts, Found, NUMBER_NOTE, Outcome, Sitting};
 pub use fill::fill;
 pub use later::{Later, ProvenBundle, RequestedBundle, bundles_to_adopt};
 pub use log::{WholeLog, record_at};
@@ -27,6 +27,7 @@ pub use readable::{readable_plan, readable_step};
 pub use request::CheckedRequest;
 pub use script::Script;
 pub use span::Span;
+pub use transcript::audited;
 pub use words::words;
 
 use serde::de::DeserializeOwned;

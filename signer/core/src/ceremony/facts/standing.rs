@@ -97,6 +97,14 @@ impl Facts {
         self.gone.iter().any(|gone| gone.serial == *serial)
     }
 
+    /// The end of validity of the certificate with this serial, where the root key signed it or may have.
+    #[must_use]
+    pub fn not_after(&self, serial: &Serial) -> Option<Time> {
+        let attempts = self.sittings().flat_map(|sitting| sitting.attempts.values()).flatten();
+        let mut intents = attempts.map(|attempt| &attempt.intent.body);
+        intents.find(|intent| intent.serial.as_ref() == Some(serial))?.not_after
+    }
+
     /// From what a plan is drawn at `now`, beside script and keys; once the plan is recorded, what came before it counts.
     ///
     /// # Errors
