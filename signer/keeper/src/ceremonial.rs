@@ -16,7 +16,10 @@ pub(crate) fn examine_request(body: &SignerRequest, around: &Surroundings<'_>) -
     let file = ceremony::SignerRequest::decode(&around.resolve(&body.request)?)?;
     file.check()?;
     let same = (&file.origin, &file.vkey, &file.checkpoint) == (&body.origin, &body.vkey, &body.checkpoint);
-    require(same, "signer_request: origin, key or checkpoint is not that of the request")?;
+    require(
+        same,
+        "signer_request: origin, key or checkpoint is not that of the request",
+    )?;
     match newest_request(around)? {
         Some(before) => Ok(file.follows(&before)?),
         None => Ok(()),
@@ -32,8 +35,9 @@ pub(crate) fn adopted_at(adopted: &BundleAdopted, around: &Surroundings<'_>) -> 
     if around.purpose != LogPurpose::Ceremony || around.bundle.is_none() {
         return Ok(around.now);
     }
-    let newest = newest_request(around)?
-        .ok_or_else(|| KeeperError::refused("bundle_adopted: no request of the signer is recorded, which would prove it"))?;
+    let newest = newest_request(around)?.ok_or_else(|| {
+        KeeperError::refused("bundle_adopted: no request of the signer is recorded, which would prove it")
+    })?;
     let file = ceremony::SignerRequest::decode(&around.resolve(&newest.request)?)?;
     Ok(file.adopted_at(adopted)?)
 }

@@ -25,7 +25,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CeremonyError> {
             root.validity,
             root.algorithm
         ),
-        None => println!("  root    as the log holds it; its next CRL for {}", script.root_crl.validity),
+        None => println!(
+            "  root    as the log holds it; its next CRL for {}",
+            script.root_crl.validity
+        ),
     }
     for revocation in &script.revocations {
         println!("  revokes {} ({})", revocation.serial, revocation.reason.name());

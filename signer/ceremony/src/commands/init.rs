@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use stele_core::ceremony::transcript::name;
 use stele_core::ceremony::script::RootScript;
+use stele_core::ceremony::transcript::name;
 use stele_core::ceremony::{Script, script};
 use stele_core::names::AttributeType;
 use stele_core::record::LogPurpose;
@@ -126,7 +126,11 @@ fn keeper_config<'a>(args: &InitArgs, script: &'a Script) -> Result<String, Cere
     let root_key = |root: &'a RootScript| CaKeyConfig {
         name: script::ROOT_KEY,
         algorithm: root.algorithm,
-        common_name: root.subject.subject(script.rehearsal).values(AttributeType::CommonName).collect(),
+        common_name: root
+            .subject
+            .subject(script.rehearsal)
+            .values(AttributeType::CommonName)
+            .collect(),
     };
     let config = KeeperConfig {
         origin: &script.origin,
@@ -182,7 +186,11 @@ fn report(script: &Script, script_sha256: Digest, session: &Session) -> Result<(
     println!("Log     {}", session.facts.genesis.vkey);
     people::show("Script", &script_sha256);
     people::show("Root key", &session.facts.root_key()?.digest());
-    let authority = if session.facts.bundles.is_empty() { " --authority DIR" } else { "" };
+    let authority = if session.facts.bundles.is_empty() {
+        " --authority DIR"
+    } else {
+        ""
+    };
     println!("Next: stele-ceremony plan --dir DIR --request signer-request.json{authority}");
     Ok(())
 }

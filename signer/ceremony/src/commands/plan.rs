@@ -165,7 +165,9 @@ fn draw_and_lint(
     let now = now();
     let mut standing = session.facts.standing(now)?;
     if dry_run {
-        standing.revoked.extend(revocations::as_if(&ceremony.script, &session.facts, now));
+        standing
+            .revoked
+            .extend(revocations::as_if(&ceremony.script, &session.facts, now));
     }
     let drawing = Drawing {
         script: &ceremony.script,
@@ -234,7 +236,10 @@ fn report(ceremony: &Ceremony, drawn: &Drawn, dry_run: bool) -> Result<(), Cerem
         println!("Dry run: nothing was written; the next drawing has other serials and dates.");
         return Ok(());
     }
-    println!("Operators sign, before {}:", texts::expires(&ceremony.script, drawn.plan.drawn_at));
+    println!(
+        "Operators sign, before {}:",
+        texts::expires(&ceremony.script, drawn.plan.drawn_at)
+    );
     let mut signatures = String::new();
     for (file, namespace, _) in texts_to_sign(ceremony, drawn) {
         let path = ceremony.folder.to_sign(file);

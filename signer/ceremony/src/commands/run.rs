@@ -201,6 +201,11 @@ fn adopt_plan(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Re
         }))?;
         session.refresh()?;
     }
-    let recorded = session.facts.sitting.plan.iter().flat_map(|found| found.body.texts.clone());
+    let recorded = session
+        .facts
+        .sitting
+        .plan
+        .iter()
+        .flat_map(|found| found.body.texts.clone());
     planned.keep::<PlanText>(name::PLAN_TEXT, &recorded.collect::<Vec<_>>())
 }

@@ -241,7 +241,9 @@ impl Verifier {
         let proven = self.adopted_elsewhere.iter().find(same).map(|p| p.at);
         let missing = || Error::unverified("bundle", "no request of the signer proves that its log adopted it");
         let found = proven.ok_or_else(missing);
-        self.tally.check(index, "bundles of the signer's log", found).unwrap_or(time)
+        self.tally
+            .check(index, "bundles of the signer's log", found)
+            .unwrap_or(time)
     }
 
     /// Whether the bundle in force lets this certificate be signed, its approvals apart.

@@ -182,10 +182,17 @@ impl<'a> Root<'a> {
                 return Err(Error::malformed("script, root", "none", permitted));
             }
         };
-        let marked = certificate.subject.values(AttributeType::CommonName).all(|cn| cn.starts_with(REHEARSAL_MARK));
+        let marked = certificate
+            .subject
+            .values(AttributeType::CommonName)
+            .all(|cn| cn.starts_with(REHEARSAL_MARK));
         if marked != d.script.rehearsal {
             let permitted = format!("{marked}, as it was when the root's certificate was made");
-            return Err(Error::malformed("script, rehearsal", d.script.rehearsal.to_string(), permitted));
+            return Err(Error::malformed(
+                "script, rehearsal",
+                d.script.rehearsal.to_string(),
+                permitted,
+            ));
         }
         Ok(Self {
             d,
@@ -218,7 +225,11 @@ impl Root<'_> {
         let field = format!("script, intermediate `{}`", script.key);
         if not_after > self.not_after {
             let permitted = format!("an end by {}, the root's", self.not_after);
-            return Err(Error::malformed(format!("{field}.validity"), not_after.to_string(), permitted));
+            return Err(Error::malformed(
+                format!("{field}.validity"),
+                not_after.to_string(),
+                permitted,
+            ));
         }
         if let Some(room) = self.path_length.filter(|room| *room <= script.path_length) {
             let found = script.path_length.to_string();
@@ -310,7 +321,11 @@ impl Root<'_> {
         let next_update = self.d.script.root_crl.validity.after(this_update);
         if next_update > self.not_after.plus_secs(1) {
             let permitted = format!("at most until {}, the end of the root's certificate", self.not_after);
-            return Err(Error::malformed("script, root_crl.validity", next_update.to_string(), permitted));
+            return Err(Error::malformed(
+                "script, root_crl.validity",
+                next_update.to_string(),
+                permitted,
+            ));
         }
         let spec = CrlSpec {
             signature: self.algorithm(),

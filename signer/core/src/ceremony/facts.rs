@@ -249,7 +249,9 @@ impl Facts {
     /// Whether the newest ceremony itself adopted the first bundle.
     #[must_use]
     pub fn first_bundle_is_new(&self) -> bool {
-        self.bundles.first().is_some_and(|found| found.index >= self.sitting.begins)
+        self.bundles
+            .first()
+            .is_some_and(|found| found.index >= self.sitting.begins)
     }
 
     /// The root key.

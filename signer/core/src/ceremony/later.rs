@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::Found;
 use super::SignerRequest;
+use super::facts::Found;
 use crate::authority::Bundle;
 use crate::checkpoint::{self, Checkpoint, NoteVerifier, TlogProof};
 use crate::error::Error;
@@ -65,12 +65,18 @@ impl SignerRequest {
                 ));
             }
         }
-        let (seen, found) = (head(&earlier.vkey, &earlier.checkpoint)?, head(&self.vkey, &self.checkpoint)?);
+        let (seen, found) = (
+            head(&earlier.vkey, &earlier.checkpoint)?,
+            head(&self.vkey, &self.checkpoint)?,
+        );
         if found.size < seen.size {
             return Err(Error::malformed(
                 "signer's request, checkpoint",
                 format!("{} records", found.size),
-                format!("at least {}: the ceremony saw so many, so this log was rolled back", seen.size),
+                format!(
+                    "at least {}: the ceremony saw so many, so this log was rolled back",
+                    seen.size
+                ),
             ));
         }
         let proof = match &self.later {
@@ -78,13 +84,20 @@ impl SignerRequest {
             None if found == seen => return Ok(()),
             None => {
                 let permitted = "one that was written with --since the request of the ceremony before";
-                return Err(Error::malformed("signer's request", "one for a first ceremony", permitted));
+                return Err(Error::malformed(
+                    "signer's request",
+                    "one for a first ceremony",
+                    permitted,
+                ));
             }
             Some(later) if later.since != seen.size => {
                 return Err(Error::malformed(
                     "signer's request, since",
                     format!("{} records", later.since),
-                    format!("{}: write it with --since the request in the transcript before", seen.size),
+                    format!(
+                        "{}: write it with --since the request in the transcript before",
+                        seen.size
+                    ),
                 ));
             }
             Some(later) => &later.consistency,
@@ -109,7 +122,10 @@ impl SignerRequest {
         if proof.checkpoint != self.checkpoint {
             return Err(bad("a proof is in another tree than that of the request's checkpoint"));
         }
-        let entry = proof.extra.as_deref().ok_or_else(|| bad("a proof is without the record"))?;
+        let entry = proof
+            .extra
+            .as_deref()
+            .ok_or_else(|| bad("a proof is without the record"))?;
         proof.verify(entry, verifiers)?;
         let record = Record::decode(entry)?;
         let Body::BundleAdopted(adopted) = record.body else {
@@ -171,7 +187,10 @@ pub fn bundles_to_adopt(known: &[Found<BundleAdopted>], proven: Vec<ProvenBundle
             return Err(Error::malformed(
                 "signer's request, bundles",
                 format!("bundle {found} after {after}"),
-                format!("bundle {} after {digest}: every bundle since the ceremony's newest, none left out", number + 1),
+                format!(
+                    "bundle {} after {digest}: every bundle since the ceremony's newest, none left out",
+                    number + 1
+                ),
             ));
         }
         (number, digest) = (found, one.bundle.digest());

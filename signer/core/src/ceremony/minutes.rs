@@ -72,12 +72,19 @@ fn before(out: &mut String, m: &Minutes<'_>) {
     }
     let _ = writeln!(out, "\nCeremony {} of this log. Before it", m.facts.number());
     for (number, sitting) in (1..).zip(&m.facts.earlier) {
-        let end = sitting.closed.map_or("interrupted, nothing was handed over".to_owned(), |manifest| {
-            format!("closed over the manifest {manifest}")
-        });
+        let end = sitting
+            .closed
+            .map_or("interrupted, nothing was handed over".to_owned(), |manifest| {
+                format!("closed over the manifest {manifest}")
+            });
         let _ = writeln!(out, "  ceremony {number}: {end}");
         for attempt in sitting.attempts.values().flatten() {
-            let serial = attempt.intent.body.serial.as_ref().map_or("a CRL".to_owned(), ToString::to_string);
+            let serial = attempt
+                .intent
+                .body
+                .serial
+                .as_ref()
+                .map_or("a CRL".to_owned(), ToString::to_string);
             if let Some(Outcome::Unknown(_)) = attempt.outcome {
                 let _ = writeln!(out, "    fate unknown, so it counts as issued: {serial}");
             }
@@ -85,7 +92,11 @@ fn before(out: &mut String, m: &Minutes<'_>) {
     }
     let here = |index: u64| index >= m.facts.sitting.begins;
     for found in m.facts.bundles.iter().filter(|found| here(found.index)) {
-        let _ = writeln!(out, "  authority bundle {} adopted: {}", found.body.number, found.body.sha256);
+        let _ = writeln!(
+            out,
+            "  authority bundle {} adopted: {}",
+            found.body.number, found.body.sha256
+        );
     }
     for found in m.facts.revocations.iter().filter(|found| here(found.index)) {
         let (serial, reason) = (&found.body.serial, found.body.reason.name());

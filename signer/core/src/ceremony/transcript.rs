@@ -7,16 +7,16 @@ mod signatures;
 
 use std::collections::BTreeMap;
 
-use super::{CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem};
 use super::script::ROOT_KEY;
+use super::{CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem};
 use crate::authority::Bundle;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::record::{Body, Purpose};
 use crate::types::{Digest, KeyName, Serial};
 
-pub use documents::audited;
 pub use continuity::{known_ceremony, recorded_revocation, require_text};
+pub use documents::audited;
 
 /// The names of the files.
 pub mod name {
@@ -210,7 +210,9 @@ pub fn verify_binding(transcript: &Verified, signer: &WholeLog) -> Result<(), Er
             Body::CeremonyImported(imported) => {
                 taken |= imported.vkey == transcript.vkey && imported.checkpoint == transcript.log.note();
             }
-            Body::BundleAdopted(adopted) if record.index < seen.size && !transcript.bundles.contains(&adopted.sha256) => {
+            Body::BundleAdopted(adopted)
+                if record.index < seen.size && !transcript.bundles.contains(&adopted.sha256) =>
+            {
                 withheld = withheld.or(Some(adopted.number));
             }
             _ => {}

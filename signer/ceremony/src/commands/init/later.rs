@@ -100,7 +100,10 @@ fn number_of(folder: &Folder) -> Result<Option<usize>, CeremonyError> {
 /// The script must speak of the log that is there.
 fn fits(script: &Script, session: &Session) -> Result<(), CeremonyError> {
     let genesis = &session.facts.genesis;
-    let signer = session.facts.request_before().map_or(&script.signer_origin, |request| &request.origin);
+    let signer = session
+        .facts
+        .request_before()
+        .map_or(&script.signer_origin, |request| &request.origin);
     for (field, found, permitted) in [
         ("origin", script.origin.as_str(), genesis.origin.as_str()),
         ("signer_origin", script.signer_origin.as_str(), signer.as_str()),
@@ -108,7 +111,9 @@ fn fits(script: &Script, session: &Session) -> Result<(), CeremonyError> {
     ] {
         if found != permitted {
             let permitted = format!("`{permitted}`, as the log has it");
-            return Err(stele_core::Error::malformed(format!("script, {field}"), format!("`{found}`"), permitted).into());
+            return Err(
+                stele_core::Error::malformed(format!("script, {field}"), format!("`{found}`"), permitted).into(),
+            );
         }
     }
     Ok(())
@@ -126,9 +131,19 @@ fn verify_before(old: &Folder, session: &Session, number: usize) -> Result<(), C
     }
     let refused = |why: stele_core::Error| CeremonyError::NotVerified(vec![why]);
     audited(&log, &session.facts).map_err(refused)?;
-    println!("ok  log: every promise of its {} records, as any auditor checks them", log.checkpoint().size);
+    println!(
+        "ok  log: every promise of its {} records, as any auditor checks them",
+        log.checkpoint().size
+    );
     if !old.transcript("log").exists() {
-        if session.facts.earlier.last().unwrap_or(&session.facts.sitting).closed.is_some() {
+        if session
+            .facts
+            .earlier
+            .last()
+            .unwrap_or(&session.facts.sitting)
+            .closed
+            .is_some()
+        {
             let why = "its log is closed and its transcript is not there; repeat its `stele-ceremony run` first";
             return Err(CeremonyError::Order(format!("{}: {why}", old.root().display())));
         }
@@ -137,9 +152,12 @@ fn verify_before(old: &Folder, session: &Session, number: usize) -> Result<(), C
     }
     let verified = transcript::verify(&old.transcript_files()?, None).map_err(CeremonyError::NotVerified)?;
     let seen = verified.log.checkpoint();
-    if verified.vkey != session.facts.genesis.vkey || seen.size > log.checkpoint().size || log.root_at(seen.size)? != seen.root
+    if verified.vkey != session.facts.genesis.vkey
+        || seen.size > log.checkpoint().size
+        || log.root_at(seen.size)? != seen.root
     {
-        let why = "the log in the state directory does not begin with the transcript's: it was rolled back or exchanged";
+        let why =
+            "the log in the state directory does not begin with the transcript's: it was rolled back or exchanged";
         return Err(refused(stele_core::Error::unverified("ceremony before", why)));
     }
     println!("ok  the transcript before: verified, and the log continues it");

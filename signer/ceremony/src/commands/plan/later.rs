@@ -52,7 +52,11 @@ pub(super) fn adopt(session: &mut Session, next: &[ProvenBundle]) -> Result<(), 
             bundle: session.keeper.client.payload(bundle.bytes())?,
             ..proven.adopted.clone()
         }))?;
-        println!("  authority bundle {} adopted, as the signer's log did at {}", bundle.number(), proven.at);
+        println!(
+            "  authority bundle {} adopted, as the signer's log did at {}",
+            bundle.number(),
+            proven.at
+        );
     }
     session.refresh()
 }

@@ -19,7 +19,10 @@ use crate::session::{Ceremony, Session};
 
 /// What the CRL of a dry run lists: nothing is recorded, so the true time is not known yet.
 pub(super) fn as_if(script: &Script, facts: &Facts, now: Time) -> Vec<(Serial, crl::Revocation)> {
-    let open = script.revocations.iter().filter(|r| recorded_revocation(facts, r).is_none());
+    let open = script
+        .revocations
+        .iter()
+        .filter(|r| recorded_revocation(facts, r).is_none());
     let entry = |r: &RevokeScript| {
         let revocation = crl::Revocation {
             date: now,
@@ -35,10 +38,15 @@ pub(super) fn as_if(script: &Script, facts: &Facts, now: Time) -> Vec<(Serial, c
 /// # Errors
 /// When signatures are missing: then the texts to sign were written.
 pub(super) fn record(ceremony: &Ceremony, session: &mut Session, paths: &[PathBuf]) -> Result<(), CeremonyError> {
-    let signatures = paths.iter().map(|path| read_text(path)).collect::<Result<Vec<_>, _>>()?;
+    let signatures = paths
+        .iter()
+        .map(|path| read_text(path))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut waiting = Vec::new();
     for revocation in &ceremony.script.revocations {
-        if recorded_revocation(&session.facts, revocation).is_none() && !one(ceremony, session, revocation, &signatures)? {
+        if recorded_revocation(&session.facts, revocation).is_none()
+            && !one(ceremony, session, revocation, &signatures)?
+        {
             waiting.push(ceremony.folder.to_sign(&revocation_name(&revocation.serial)));
         }
         keep(ceremony, session, revocation)?;
@@ -47,7 +55,9 @@ pub(super) fn record(ceremony: &Ceremony, session: &mut Session, paths: &[PathBu
         return Ok(());
     }
     let namespace = StopText::NAMESPACE;
-    let commands = waiting.iter().map(|path| format!("\n  ssh-keygen -Y sign -n {namespace} -f KEY {}", path.display()));
+    let commands = waiting
+        .iter()
+        .map(|path| format!("\n  ssh-keygen -Y sign -n {namespace} -f KEY {}", path.display()));
     Err(CeremonyError::Order(format!(
         "the plan is not drawn yet: the quorum signs the revocations first:{}\nThen repeat with --revoke-sig FILE for each signature",
         commands.collect::<String>()
@@ -113,8 +123,14 @@ fn keep(ceremony: &Ceremony, session: &Session, script: &RevokeScript) -> Result
     let Some(recorded) = recorded_revocation(&session.facts, script) else {
         return Ok(());
     };
-    let newest = session.facts.bundles.last().map(|found| found.body.bundle.resolve(&session.facts));
-    let Some(bundle) = newest.transpose()? else { return Ok(()) };
+    let newest = session
+        .facts
+        .bundles
+        .last()
+        .map(|found| found.body.bundle.resolve(&session.facts));
+    let Some(bundle) = newest.transpose()? else {
+        return Ok(());
+    };
     let (folder, bundle) = (&ceremony.folder, Bundle::parse(&bundle)?);
     let path = revocation_name(&script.serial);
     for signed in &recorded.texts {

@@ -110,7 +110,11 @@ fn certificates(planned: &Planned, facts: &Facts, log: &WholeLog) -> Result<Vec<
     for (key, certified) in facts.certificates()? {
         let (view, ..) = parse_certificate(&certified.der)?;
         let spki = Digest::of(&view.spki_der);
-        let named = planned.bundle.authority().key(&key).is_some_and(|k| k.spki_sha256 == spki);
+        let named = planned
+            .bundle
+            .authority()
+            .key(&key)
+            .is_some_and(|k| k.spki_sha256 == spki);
         if !named || facts.is_gone(&Serial::from_unsigned(&view.serial)?) {
             continue;
         }

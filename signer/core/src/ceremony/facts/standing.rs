@@ -79,7 +79,9 @@ impl Facts {
         for sitting in self.sittings() {
             let steps = self.plan_of(sitting)?.map(|plan| plan.steps).unwrap_or_default();
             for step in steps.into_iter().filter(|step| step.purpose != Purpose::Crl) {
-                let Some(issued) = sitting.issued(step.step) else { continue };
+                let Some(issued) = sitting.issued(step.step) else {
+                    continue;
+                };
                 let certified = Certified {
                     index: issued.index,
                     purpose: step.purpose,
@@ -115,7 +117,10 @@ impl Facts {
         let root = root.filter(|root| root.index < before);
         let numbers = self.crls.iter().filter(|(index, _)| *index < before);
         // RFC 5280 section 3.3: an entry may go only when the certificate has expired.
-        let gone = self.gone.iter().filter(|gone| gone.index < before && gone.not_after >= now);
+        let gone = self
+            .gone
+            .iter()
+            .filter(|gone| gone.index < before && gone.not_after >= now);
         Ok(Standing {
             root: root.map(|root| RootCertificate::read(&root.der)).transpose()?,
             crl_number: numbers.map(|(_, number)| *number).max().unwrap_or(0) + 1,
@@ -131,7 +136,9 @@ impl Facts {
     pub fn unfulfilled(&self, purpose: Purpose, subject_key: &KeyName) -> Result<Option<&Attempt>, Error> {
         for sitting in self.sittings().rev() {
             let steps = self.plan_of(sitting)?.map(|plan| plan.steps).unwrap_or_default();
-            let step = steps.iter().find(|s| s.purpose == purpose && s.subject_key == *subject_key);
+            let step = steps
+                .iter()
+                .find(|s| s.purpose == purpose && s.subject_key == *subject_key);
             let last = step.and_then(|step| sitting.attempts.get(&step.step)?.last());
             match last.map(|attempt| &attempt.outcome) {
                 None => {}

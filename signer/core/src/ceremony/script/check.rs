@@ -65,7 +65,11 @@ impl Faults<'_> {
             self.add("intermediate", "none", "one for each key in the signer's request");
         }
         if script.root.is_none() && !script.continues {
-            self.add("root", "none", "[root], or `continues = true` for a later ceremony of a log that has one");
+            self.add(
+                "root",
+                "none",
+                "[root], or `continues = true` for a later ceremony of a log that has one",
+            );
         }
         self.positive("approval_expiry", script.approval_expiry);
         self.positive("root_crl.validity", script.root_crl.validity);
@@ -306,7 +310,10 @@ mod tests {
         let crl_only = format!("{bare}[[participant]]{people}");
         assert!(Script::parse("s", &crl_only).unwrap().intermediates.is_empty());
         let first = errors(&crl_only.replacen("continues = true", "continues = false", 1));
-        assert!(first.contains("[root], or `continues = true`") && first.contains("intermediate"), "{first}");
+        assert!(
+            first.contains("[root], or `continues = true`") && first.contains("intermediate"),
+            "{first}"
+        );
     }
 
     #[test]

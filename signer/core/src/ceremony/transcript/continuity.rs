@@ -66,9 +66,13 @@ pub fn known_ceremony(note: &str, vkey: &str) -> Result<Checkpoint, Error> {
 /// The record of a revocation that the script of the newest ceremony asks for.
 #[must_use]
 pub fn recorded_revocation<'f>(facts: &'f Facts, script: &RevokeScript) -> Option<&'f Revocation> {
-    let here = facts.revocations.iter().filter(|found| found.index >= facts.sitting.begins);
+    let here = facts
+        .revocations
+        .iter()
+        .filter(|found| found.index >= facts.sitting.begins);
     let mut same = here.filter(|found| found.body.key.as_str() == ROOT_KEY && found.body.serial == script.serial);
-    same.find(|found| found.body.reason == script.reason).map(|found| &found.body)
+    same.find(|found| found.body.reason == script.reason)
+        .map(|found| &found.body)
 }
 
 /// Checks that a text revokes what the script says, whenever it was drawn.

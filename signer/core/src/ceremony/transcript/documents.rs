@@ -1,8 +1,10 @@
 //! Manifest, script, request, plan, papers: whether each is what the log and the others make it.
 
-use super::{Read, file, manifest, name, output_name, recorded_revocation, revocation_name, same, signature_name, text};
+use super::{
+    Read, file, manifest, name, output_name, recorded_revocation, revocation_name, same, signature_name, text,
+};
 use crate::audit::{Options, Verifier};
-use crate::ceremony::{CeremonyFile, Drawing, Facts, Manifest, WholeLog, Minutes, draw, minutes, readable_plan};
+use crate::ceremony::{CeremonyFile, Drawing, Facts, Manifest, Minutes, WholeLog, draw, minutes, readable_plan};
 use crate::error::Error;
 use crate::types::{Digest, OperatorName, SignedText};
 

@@ -14,7 +14,12 @@ use crate::types::{Digest, OperatorName, SignedText, Time};
 
 impl Read<'_> {
     pub(super) fn bundle_signers(&self) -> Result<Vec<(OperatorName, SignedText)>, Error> {
-        let texts = self.facts.bundles.first().into_iter().flat_map(|found| &found.body.texts);
+        let texts = self
+            .facts
+            .bundles
+            .first()
+            .into_iter()
+            .flat_map(|found| &found.body.texts);
         texts
             .map(|text| Ok((signer::<BundleText>(self.bundle.authority(), text)?, text.clone())))
             .collect()
