@@ -9,6 +9,7 @@ use stele_core::authority::texts::{BundleText, OperatorText, PlanText};
 use stele_core::authority::{Action, Bundle};
 use stele_core::ceremony::transcript::{name, signature_name};
 use stele_core::ceremony::{CeremonyFile as _, Plan, SignerRequest, texts};
+use stele_core::door::Steps;
 use stele_core::record::{self, Body};
 use stele_core::types::{Digest, SignedText, Time};
 
@@ -96,7 +97,7 @@ impl Planned {
 }
 
 /// Carries the plan out, or goes on where an earlier run stopped.
-pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>) -> Result<(), CeremonyError> {
+pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>, at: &dyn Steps) -> Result<(), CeremonyError> {
     let planned = Planned::open(&args.dir)?;
     let folder = &planned.ceremony.folder;
     if folder.handover().exists() {
@@ -109,7 +110,7 @@ pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>) -> Result<(), CeremonyE
         let mut session = planned.ceremony.start(keeper, config)?;
         adopt_bundle(&planned, &mut session, &args.bundle_sig)?;
         adopt_plan(&planned, &mut session, &args.plan_sig)?;
-        steps::carry_out(&planned, &mut session)?;
+        steps::carry_out(&planned, &mut session, at)?;
         outputs::close(&planned, &mut session)?;
         session.keeper.stop()?;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stele_core::ceremony::{Outcome, Plan, Step};
-use stele_core::door::{Asked, Evidence, Linted};
+use stele_core::door::{Asked, Evidence, Linted, Steps};
 use stele_core::record::Purpose;
 
 use super::Planned;
@@ -14,19 +14,19 @@ use crate::session::Session;
 const SIGNATURE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Carries out every step that the log does not show as done.
-pub(super) fn carry_out(planned: &Planned, session: &mut Session) -> Result<(), CeremonyError> {
+pub(super) fn carry_out(planned: &Planned, session: &mut Session, at: &dyn Steps) -> Result<(), CeremonyError> {
     for step in &planned.plan.steps {
         if session.facts.sitting.issued(step.step).is_some() {
             println!("  step {}: `{}` was signed before", step.step, step.subject_key);
             continue;
         }
-        one(planned, session, step)?;
+        one(planned, session, step, at)?;
         println!("  step {}: `{}` signed", step.step, step.subject_key);
     }
     session.refresh()
 }
 
-fn one(planned: &Planned, session: &Session, step: &Step) -> Result<(), CeremonyError> {
+fn one(planned: &Planned, session: &Session, step: &Step, at: &dyn Steps) -> Result<(), CeremonyError> {
     let missing = || CeremonyError::Order("the log holds no plan".to_owned());
     let plan = session.facts.sitting.plan.as_ref().ok_or_else(missing)?.index;
     let attempts = session
@@ -65,9 +65,9 @@ fn one(planned: &Planned, session: &Session, step: &Step) -> Result<(), Ceremony
     };
     let signer = session.facts.root_key()?.clone();
     let authorised = Linted::step(step, signer)?.authorise(Evidence::Plan { plan, step: step.step })?;
-    let to_be_signed = authorised.record(client, asked, client.payload(&step.tbs.0)?, &())?;
-    let verified = to_be_signed.sign(client, SIGNATURE_DEADLINE, &())?;
+    let to_be_signed = authorised.record(client, asked, client.payload(&step.tbs.0)?, at)?;
+    let verified = to_be_signed.sign(client, SIGNATURE_DEADLINE, at)?;
     let whole = client.payload(verified.whole())?;
-    verified.commit(client, whole, &())?;
+    verified.commit(client, whole, at)?;
     Ok(())
 }

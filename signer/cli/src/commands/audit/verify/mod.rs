@@ -92,10 +92,12 @@ fn verify_ceremony(directory: &Path, signer: &mut Verified, own: &Path) -> Resul
         ));
         return Ok(None);
     };
-    let (verifier, anchor) = anchor_of(&other)?;
+    let (verifier, _) = anchor_of(&other)?;
+    // One for each hand-over: the ceremony's log must have been each of them, one after the other.
+    let anchors = signer.report.other_logs.iter().map(|other| Ok(anchor_of(other)?.1));
     let options = Options {
         bundle_digest: None,
-        anchors: vec![anchor],
+        anchors: anchors.collect::<Result<_, CliError>>()?,
     };
     let mut ceremony = verify_log(&directory.join("log"), verifier, options)?;
     for imported in &signer.report.imported {
