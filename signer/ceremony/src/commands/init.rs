@@ -33,6 +33,7 @@ struct KeeperConfig<'a> {
     token: TokenConfig<'a>,
     checkpoint_key: KeyConfig<'a>,
     limits: LimitsConfig,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     ca_key: Vec<CaKeyConfig<'a>>,
 }
 

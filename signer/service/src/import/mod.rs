@@ -99,6 +99,13 @@ impl Signer {
     fn check_own_checkpoint(&self, field: &str, note: &str) -> Result<(), SignerError> {
         let verifiers = [self.vkey.parse::<NoteVerifier>()?];
         let (checkpoint, _) = open(note, &verifiers)?;
+        let (_, head) = tree::checkpoint(&self.keeper)?;
+        require(
+            checkpoint.size <= head.size,
+            field,
+            &format!("{} records", checkpoint.size),
+            &format!("at most {}, which this log has", head.size),
+        )?;
         let root = tree::root(&self.keeper, checkpoint.size)?;
         require(
             root == checkpoint.root,
