@@ -15,6 +15,7 @@ pub mod bench;
 pub mod crash;
 pub mod hierarchy;
 pub mod keeper;
+pub mod kills;
 pub mod operator;
 pub mod scratch;
 pub mod service;
