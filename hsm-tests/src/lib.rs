@@ -13,6 +13,7 @@
 pub mod authority;
 pub mod bench;
 pub mod crash;
+pub mod faults;
 pub mod hierarchy;
 pub mod keeper;
 pub mod kills;

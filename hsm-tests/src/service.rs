@@ -147,8 +147,20 @@ impl Service {
 
     /// Starts the signer and does not wait for it.
     pub fn launch(&mut self) {
-        let command = self.signer_command("stele-signer", "run");
+        self.launch_with(&[]);
+    }
+
+    /// As [`Self::launch`], with variables in the environment of signer and keeper.
+    pub fn launch_with(&mut self, environment: &[(&str, &Path)]) {
+        let mut command = self.signer_command("stele-signer", "run");
+        command.envs(environment.iter().copied());
         self.spawn(command);
+    }
+
+    /// As [`Self::start`], with variables in the environment of signer and keeper.
+    pub fn start_with(&mut self, environment: &[(&str, &Path)]) {
+        self.launch_with(environment);
+        self.wait_ready();
     }
 
     /// Starts a stand-in for the signer that ends itself at a step, from when [`Self::arm`] is called.
