@@ -19,6 +19,7 @@ use crate::config::{Config, Limits, duration};
 use crate::connection::accept;
 use crate::doors::Doors;
 use crate::error::SignerError;
+use crate::floods::Which;
 use crate::handlers::{self, Handlers};
 use crate::http::{self, Serves};
 use crate::keeper_child::KeeperChild;
@@ -55,6 +56,9 @@ pub(crate) fn run(config: Config, digest: Digest, steps: Arc<dyn Steps + Send + 
         Ok(()) => "told to end".to_owned(),
         Err(error) => error.to_string().chars().take(200).collect(),
     };
+    if let Err(error) = signer.record_floods(Which::All) {
+        tracing::error!(%error, "counted refusals could not be recorded");
+    }
     if let Err(error) = signer.keeper.append(&Body::Stopped(process(&instance, why))) {
         tracing::error!(%error, "the end could not be recorded");
     }

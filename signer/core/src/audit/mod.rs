@@ -218,7 +218,8 @@ impl Verifier {
             | Body::CeremonyNote(_)
             | Body::CeremonyClosed(_)
             | Body::Refusal(_)
-            | Body::AccessRefused(_) => {}
+            | Body::AccessRefused(_)
+            | Body::RefusalsCounted(_) => {}
         }
         None
     }
