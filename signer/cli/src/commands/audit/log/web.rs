@@ -80,6 +80,10 @@ impl Web {
         match status {
             StatusCode::OK => Ok(Some(bytes)),
             StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let why = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+                Err(CliError::Refused(format!("{}/{path}: the server answers {status}: {why}", self.base)))
+            }
             other => Err(failed(&format!("the server answers {other}"))),
         }
     }
