@@ -120,7 +120,7 @@ impl Cas {
         html.xy(width).raw("\" height=\"").xy(height).raw("\" viewBox=\"0 0 ").xy(width).raw(" ").xy(height).raw("\">");
         for (n, depth, parent) in &order {
             let Some(parent) = parent else { continue };
-            let (from_x, from_y) = (x(depth_of(*parent)) + 24.0, y(row_of(*parent)) + HEIGHT);
+            let (from_x, from_y) = (x(depth_of(*parent)) + 24.0, y(row_of(*parent)) + HEIGHT - 4.0);
             let (to_x, to_y) = (x(*depth as f64), y(row_of(*n)) + HEIGHT / 2.0);
             html.raw("<path class=\"edge\" d=\"M").xy(from_x).raw(" ").xy(from_y);
             html.raw(" V").xy(to_y - 8.0).raw(" q0 8 8 8 H").xy(to_x).raw("\"/>");

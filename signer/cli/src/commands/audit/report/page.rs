@@ -102,7 +102,7 @@ fn approvals(html: &mut Html, gathered: &Gathered) {
     html.raw("<table><thead><tr><th class=\"num\">record</th><th>time</th><th>operator</th><th>word</th><th>request</th></tr></thead><tbody>");
     for DecisionRow { index, time, operator, approve, about } in &gathered.decisions.rows {
         place(html, *index, *time);
-        html.text(operator).raw("</td><td>").raw(if *approve { "approves" } else { "denies" });
+        html.text(operator).raw("</td><td class=\"time\">").raw(if *approve { "approves" } else { "denies" });
         html.raw("</td><td>").text(about).raw("</td></tr>");
     }
     html.raw("</tbody></table>");

@@ -93,8 +93,9 @@ fn origin_of(log: &Log) -> String {
 }
 
 fn none_opens(waiting: &[(Place, Log)]) -> CliError {
-    let found: Vec<String> = waiting.iter().map(|(place, log)| format!("{place} is a log of {}", origin_of(log))).collect();
-    CliError::Refused(format!("no log of the verifier key: {}", found.join("; ")))
+    let one = |(place, log): &(Place, Log)| format!("that in {place} is of `{}`", origin_of(log));
+    let found: Vec<String> = waiting.iter().map(one).collect();
+    CliError::Refused(format!("no checkpoint of the verifier key's log: {}", found.join("; ")))
 }
 
 /// Every log must be what the others saw of it, and must have issued what they imported from it.
