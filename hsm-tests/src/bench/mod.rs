@@ -8,12 +8,14 @@ use stele_core::types::KeyAlgorithm;
 
 mod clients;
 mod floor;
+mod ledger;
 mod load;
 mod service;
 mod signatures;
 
 use clients::Credentials;
 use load::Measured;
+pub use ledger::ledger;
 use service::Service;
 use signatures::BenchToken;
 
