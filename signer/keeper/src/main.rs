@@ -15,6 +15,7 @@ mod policy;
 mod reading;
 mod server;
 mod state;
+mod witness;
 mod writer;
 
 use std::path::PathBuf;

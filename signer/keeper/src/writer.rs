@@ -40,6 +40,8 @@ pub(crate) enum Job {
     Append(Box<Examined>, Answer),
     /// Remember this checkpoint over a tree of this size.
     Remember(u64, String),
+    /// Store this change, which comes with no record.
+    Keep(Change),
 }
 
 /// What the writer shares with the threads that ask.
@@ -62,7 +64,8 @@ impl Shared {
     /// Why nothing is signed at the moment.
     #[must_use]
     pub(crate) fn stopped(&self) -> Option<String> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stopped.or_else(|| self.standing().halted.clone())
     }
 
     /// What is durable of the state.
@@ -132,6 +135,14 @@ impl Writer {
         match job {
             Job::Append(examined, reply) => waiting.push((examined, reply)),
             Job::Remember(size, note) => self.unstored = Some((size, note)),
+            Job::Keep(change) => self.keep(change),
+        }
+    }
+
+    fn keep(&mut self, change: Change) {
+        // Cosignatures are asked for again, so a failure here loses nothing.
+        if let Err(error) = self.ledger.append(&[], &[change]) {
+            tracing::warn!(%error, "the cosigned checkpoint could not be stored");
         }
     }
 
