@@ -12,7 +12,6 @@ use crate::error::SignerError;
 use crate::handlers::Handlers;
 use crate::signer::Signer;
 use crate::tiles;
-use crate::tree;
 
 /// A tile never changes; a partial one has its width in its path.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -88,7 +87,7 @@ fn page(signer: &Signer, serves: Serves, path: &str) -> Result<Option<Page>, Sig
 
 fn tile(signer: &Signer, path: &str) -> Result<Option<Page>, SignerError> {
     if path == "/checkpoint" {
-        let (note, _) = tree::checkpoint(&signer.keeper)?;
+        let note = signer.keeper.published()?;
         return Ok(Some(Page {
             kind: "text/plain; charset=utf-8",
             caching: NEVER,
@@ -116,7 +115,8 @@ fn public(signer: &Signer, path: &str) -> Result<Option<Page>, SignerError> {
         return Ok(Some(text("ready\n".to_owned())));
     }
     if path == "/metrics" {
-        return Ok(Some(text(signer.metrics.text(*signer.indexed.borrow()))));
+        let counters = signer.metrics.text(*signer.indexed.borrow());
+        return Ok(Some(text(counters + &signer.witnesses.metrics())));
     }
     if let Some(name) = path.strip_prefix("/crl/").and_then(|p| p.strip_suffix(".crl")) {
         let Ok(name) = name.parse() else { return Ok(None) };

@@ -11,6 +11,7 @@ use crate::error::SignerError;
 use crate::handlers::NAMES;
 use crate::signer::Signer;
 use crate::tls::Tls;
+use crate::witness;
 
 /// How often the log is looked at for records that others wrote.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -29,6 +30,8 @@ pub(crate) async fn run(signer: Arc<Signer>, tls: Arc<Tls>, reporter: HealthRepo
         follow(signer.clone()),
         crls(signer.clone()),
         certificate(signer.clone(), tls),
+        witness::run(signer.clone()),
+        witness::watch(signer.clone()),
         health(signer, reporter),
     );
 }
