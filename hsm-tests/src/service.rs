@@ -179,6 +179,19 @@ impl Service {
         std::fs::write(self.path("armed"), "").expect("a file");
     }
 
+    /// Starts the signer where it will not be ready, and waits until it listens.
+    pub fn start_halted(&mut self) {
+        let command = self.signer_command("stele-signer", "run");
+        self.spawn(command);
+        let until = Instant::now() + PATIENCE;
+        while self.get("/healthz").is_none_or(|page| page.status != 200)
+            || std::net::TcpStream::connect(("127.0.0.1", self.grpc)).is_err()
+        {
+            assert!(Instant::now() < until, "the signer does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn start_as(&mut self, command: Command) {
         self.spawn(command);
         self.wait_ready();

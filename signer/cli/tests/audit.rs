@@ -101,7 +101,10 @@ struct Seeded(u64);
 impl Seeded {
     fn below(&mut self, end: usize) -> usize {
         // Knuth's linear congruential generator; its upper bits are good enough to pick places.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % end
     }
 }
@@ -113,7 +116,10 @@ fn damaged(good: &[u8], seeded: &mut Seeded) -> Vec<(&'static str, Vec<u8>)> {
     flipped[at] ^= 1 << seeded.below(8);
     let dropped = [&good[..at], &good[at + 1..]].concat();
     let mut swapped = good.to_vec();
-    let other = (0..good.len()).map(|n| (at + 1 + n) % good.len()).find(|n| good[*n] != good[at]).unwrap();
+    let other = (0..good.len())
+        .map(|n| (at + 1 + n) % good.len())
+        .find(|n| good[*n] != good[at])
+        .unwrap();
     swapped.swap(at, other);
     let inserted = [&good[..at], &good[at..=at], &good[at..]].concat();
     let appended = [good, &[u8::try_from(seeded.below(256)).unwrap()]].concat();
@@ -138,7 +144,11 @@ fn names_the_place(text: &str, root: &Path, file: &Path) -> bool {
         Some((TileKind::Entries, records)) => records.into_iter().any(|n| text.contains(&format!("error at {n}: "))),
         Some(_) => false,
         // The checkpoint: everything hangs on it.
-        None => text.contains("error in the log: checkpoint") || text.contains("error in the log: root") || text.contains("tree size"),
+        None => {
+            text.contains("error in the log: checkpoint")
+                || text.contains("error in the log: root")
+                || text.contains("tree size")
+        }
     }
 }
 
@@ -168,7 +178,10 @@ fn an_altered_or_missing_file_is_found_and_named() {
         std::fs::write(path, good).unwrap();
     }
     // Whole files in each other's place.
-    let full: Vec<_> = files.iter().filter(|f| f.ends_with("000") || f.ends_with("001")).collect();
+    let full: Vec<_> = files
+        .iter()
+        .filter(|f| f.ends_with("000") || f.ends_with("001"))
+        .collect();
     let (first, second) = (full[0], full[1]);
     let aside = place.path().join("aside");
     std::fs::rename(first, &aside).unwrap();
@@ -228,7 +241,14 @@ fn the_ceremonys_log_is_looked_into() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("log ceremony.example/1 in "), "{text}");
     // In any order, and by either name of the argument.
-    let output = stele(&["audit", "verify", transcript.to_str().unwrap(), root.to_str().unwrap(), "--vkey", &vkey]);
+    let output = stele(&[
+        "audit",
+        "verify",
+        transcript.to_str().unwrap(),
+        root.to_str().unwrap(),
+        "--vkey",
+        &vkey,
+    ]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
 }
 

@@ -11,7 +11,7 @@ use stele_core::keeping::{Appended, Committed};
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
 use stele_core::types::{Digest, KeyName, unhex};
 use stele_hsm::{SignError, Token, TokenKey};
-use stele_ledger::Ledger;
+use stele_ledger::{Change, Ledger};
 
 use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
@@ -23,6 +23,7 @@ use crate::live::Phase;
 use crate::mending::Mending;
 use crate::reading::Readers;
 use crate::state::State;
+use crate::witness::Witnesses;
 use crate::writer::{Job, Shared, Writer, Written};
 
 /// How long an outcome waits for its checkpoint.
@@ -43,7 +44,9 @@ pub(crate) struct Keeper {
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: BTreeMap<KeyName, TokenKey>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    /// What witnesses cosigned.
+    pub(crate) witnesses: Witnesses,
     jobs: SyncSender<Job>,
 }
 
@@ -79,6 +82,7 @@ impl Keeper {
                 "the checkpoint key in the token is not that of the log's genesis".to_owned(),
             ));
         }
+        let witnesses = Witnesses::load(&ledger)?;
         let clock = Clock::start(config.limits.clock_step());
         let stopped = restart_gap(&state, &clock, config);
         let checkpoints = Checkpoints::new(
@@ -109,6 +113,7 @@ impl Keeper {
             token,
             keys,
             shared,
+            witnesses,
             jobs,
         };
         Ok((keeper, threads))
@@ -159,6 +164,9 @@ impl Keeper {
     }
 
     fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+        if let Body::Intent(intent) = &body {
+            self.require_witnessed(intent)?;
+        }
         let standing = self.shared.standing();
         let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
             Reading::Good(now) => now,
@@ -200,7 +208,7 @@ impl Keeper {
             .lives
             .get(index)
             .ok_or_else(|| KeeperError::refused("the intent is gone"))?;
-        let outcome = self.permit_and_sign(&live, deadline);
+        let outcome = self.permit_and_sign(index, &live, deadline);
         let phase = match &outcome {
             Ok(signature) => Phase::Signed(signature.clone()),
             Err(KeeperError::FateUnknown(_)) => Phase::Unclear,
@@ -213,7 +221,14 @@ impl Keeper {
         outcome
     }
 
-    fn permit_and_sign(&self, live: &crate::live::Live, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
+    fn permit_and_sign(
+        &self,
+        index: u64,
+        live: &crate::live::Live,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, KeeperError> {
+        self.require_witnessed(&live.intent)?;
+        self.require_cosigned(index, &live.intent)?;
         if live.intent.authority != stele_core::record::Authority::Bootstrap {
             let standing = self.shared.standing();
             still_permitted(&live.intent, standing.bundle_digest(), &standing.frozen)?;
@@ -259,15 +274,18 @@ impl Keeper {
         })
     }
 
-    /// A checkpoint over everything that is durable now.
+    /// A checkpoint over everything that is durable now: its size and the note, without cosignatures.
     ///
     /// # Errors
     /// When the token does not sign one in time.
-    pub(crate) fn checkpoint(&self) -> Result<String, KeeperError> {
-        self.shared
-            .checkpoints
-            .covering(self.size(), CHECKPOINT_PATIENCE)
-            .map(|(_, note)| note)
+    pub(crate) fn newest_checkpoint(&self) -> Result<(u64, String), KeeperError> {
+        self.shared.checkpoints.covering(self.size(), CHECKPOINT_PATIENCE)
+    }
+
+    /// Has the writer store a change of the state that comes with no record.
+    pub(crate) fn keep(&self, change: Change) {
+        // Only when the keeper is shutting down; it is obtained again.
+        let _ = self.jobs.send(Job::Keep(change));
     }
 
     /// Records that the fate of an intent is not known. When that cannot be recorded now, the keeper goes on trying.

@@ -16,6 +16,7 @@ mod policy;
 mod reading;
 mod server;
 mod state;
+mod witness;
 mod writer;
 
 use std::path::PathBuf;

@@ -42,6 +42,7 @@ mod tiles;
 mod tls;
 mod tree;
 mod views;
+mod witness;
 mod workers;
 
 use std::process::ExitCode;

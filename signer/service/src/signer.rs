@@ -24,6 +24,7 @@ use crate::rates::Rates;
 use crate::reservations::Reservations;
 use crate::snapshot::Snapshot;
 use crate::tree;
+use crate::witness::Witnesses;
 
 /// See the module.
 pub(crate) struct Signer {
@@ -61,6 +62,8 @@ pub(crate) struct Signer {
     pub(crate) crl_turn: Mutex<()>,
     /// One signed file or hand-over at a time.
     pub(crate) apply_turn: Mutex<()>,
+    /// How the witnesses stand.
+    pub(crate) witnesses: Witnesses,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Random serials in stock.
@@ -126,6 +129,7 @@ impl Signer {
             crls_due: Notify::new(),
             crl_turn: Mutex::new(()),
             apply_turn: Mutex::new(()),
+            witnesses: Witnesses::default(),
             metrics: Metrics::default(),
             serials: Mutex::new(Vec::new()),
             steps,

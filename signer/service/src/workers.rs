@@ -12,6 +12,7 @@ use crate::floods::Which;
 use crate::handlers::NAMES;
 use crate::signer::Signer;
 use crate::tls::Tls;
+use crate::witness;
 
 /// How often the log is looked at for records that others wrote.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ pub(crate) async fn run(signer: Arc<Signer>, tls: Arc<Tls>, reporter: HealthRepo
         crls(signer.clone()),
         certificate(signer.clone(), tls),
         floods(signer.clone()),
+        witness::run(signer.clone()),
+        witness::watch(signer.clone()),
         health(signer, reporter),
     );
 }

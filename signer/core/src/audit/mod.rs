@@ -23,6 +23,7 @@ mod report;
 mod serials;
 mod stops;
 mod texts;
+mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -42,6 +43,7 @@ use policy::Bundles;
 use proposal::{OpenPlan, OpenProposal};
 use report::Tally;
 use serials::{Attempts, Serials};
+use witnesses::Watch;
 
 /// What the auditor brings along.
 #[derive(Clone, Default)]
@@ -79,6 +81,8 @@ pub struct Verifier {
     plans: BTreeMap<u64, OpenPlan>,
     proposals: BTreeMap<u64, OpenProposal>,
     frozen: HashSet<FreezeTarget>,
+    /// What witnesses and others say of this log.
+    watch: Watch,
     /// Digests of the root certificates that the log recorded on their own.
     roots: BTreeSet<Digest>,
     imported: Vec<Imported>,
@@ -112,6 +116,7 @@ impl Verifier {
             plans: BTreeMap::new(),
             proposals: BTreeMap::new(),
             frozen: HashSet::new(),
+            watch: Watch::default(),
             roots: BTreeSet::new(),
             imported: Vec::new(),
             other_logs: Vec::new(),
@@ -192,6 +197,7 @@ impl Verifier {
             texts,
         } = read;
         let at = (index, time);
+        self.keep_root();
         self.judge_time(index, time);
         self.require_genesis(index, matches!(body, Body::Genesis(_)));
         self.judge_purpose(index, &body);
@@ -215,6 +221,8 @@ impl Verifier {
             Body::Freeze(freeze) => self.freeze(freeze),
             Body::Unfreeze(unfreeze) => self.unfreeze(at, &unfreeze, texts),
             Body::Recovery(recovery) => self.recovery(at, &recovery, texts),
+            Body::Cosigned(cosigned) => self.cosigned(index, &cosigned),
+            Body::Halted(halted) => self.halted(at, &halted),
             // What happened, without a bearing on what may be signed.
             Body::Started(_)
             | Body::Stopped(_)
@@ -224,7 +232,8 @@ impl Verifier {
             | Body::CeremonyClosed(_)
             | Body::Refusal(_)
             | Body::AccessRefused(_)
-            | Body::RefusalsCounted(_) => {}
+            | Body::RefusalsCounted(_)
+            | Body::WitnessResult(_) => {}
         }
         None
     }

@@ -171,12 +171,15 @@ impl Signer {
         asked: Asked,
     ) -> Result<stele_core::door::Issued, SignerError> {
         let (keeper, steps) = (&self.keeper, &*self.steps);
+        let purpose = linted.purpose();
+        self.require_witnesses(purpose)?;
         let tbs = keeper.payload(linted.tbs())?;
         let recorded = linted
             .authorise(evidence)?
             .record(keeper, asked, tbs, steps)
             .inspect_err(|_| self.doubts.add())?;
         let intent = recorded.intent();
+        self.await_witnesses(purpose, intent);
         let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
             let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
             verified.commit(keeper, whole, steps)
