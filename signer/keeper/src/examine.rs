@@ -165,6 +165,12 @@ pub(crate) fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Re
         Body::Revocation(revocation) if !revocation.texts.is_empty() => {
             Facts::Texts(policy::examine_revocation(revocation, around)?)
         }
+        Body::Halted(halted) => {
+            // Another history is judged here, never by hearsay: the caller shows the checkpoint.
+            let hearsay = matches!(asker, Asker::Connection(_)) && halted.checkpoint.is_some();
+            require(!hearsay, "halted.checkpoint: show the checkpoint itself (`seen`)")?;
+            Facts::Plain
+        }
         _ => Facts::Plain,
     };
     Ok(Examined { body, facts, asker })

@@ -22,6 +22,7 @@ pub fn audited(log: &WholeLog, facts: &Facts) -> Result<(), Error> {
     let options = Options {
         bundle_digest: facts.bundles.first().map(|found| found.body.sha256),
         anchors: vec![log.checkpoint().clone()],
+        verified: 0,
     };
     let mut verifier = Verifier::new(facts.genesis.vkey.parse()?, options);
     for entry in log.entries() {
