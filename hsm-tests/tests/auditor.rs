@@ -51,7 +51,10 @@ fn all_files(root: &Path) -> Vec<PathBuf> {
 
 fn times(root: &Path) -> BTreeMap<PathBuf, SystemTime> {
     let modified = |path: &Path| path.metadata().unwrap().modified().unwrap();
-    all_files(root).into_iter().map(|path| (path.clone(), modified(&path))).collect()
+    all_files(root)
+        .into_iter()
+        .map(|path| (path.clone(), modified(&path)))
+        .collect()
 }
 
 #[test]
@@ -66,7 +69,8 @@ fn tiles_are_for_those_who_may_read_the_ledger() {
     assert!(text.contains("403") && text.contains("roles"), "{text}");
     let curl = |path: &str, people: Option<&str>| {
         let mut curl = Command::new("curl");
-        curl.args(["-s", "-i", "--cacert"]).arg(service.path("out/access-ca.pem"));
+        curl.args(["-s", "-i", "--cacert"])
+            .arg(service.path("out/access-ca.pem"));
         if let Some(who) = people {
             curl.arg("--cert").arg(service.path(&format!("people/{who}.pem")));
             curl.arg("--key").arg(service.path(&format!("people/{who}.key")));
@@ -75,14 +79,32 @@ fn tiles_are_for_those_who_may_read_the_ledger() {
     };
     assert_eq!(curl("/checkpoint", None), "", "nobody without a certificate");
     assert!(curl("/checkpoint", Some("auditor")).contains("cache-control: no-store"));
-    let size: u64 = ok(&service, &["ledger", "checkpoint"]).lines().nth(1).unwrap().parse().unwrap();
-    let width = if size < 256 { format!(".p/{size}") } else { String::new() };
+    let size: u64 = ok(&service, &["ledger", "checkpoint"])
+        .lines()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let width = if size < 256 {
+        format!(".p/{size}")
+    } else {
+        String::new()
+    };
     for kind in ["0", "entries"] {
         let head = curl(&format!("/tile/{kind}/000{width}"), Some("auditor"));
         assert!(head.starts_with("http/1.1 200"), "{head}");
-        assert!(head.contains("cache-control: public, max-age=31536000, immutable"), "{head}");
+        assert!(
+            head.contains("cache-control: public, max-age=31536000, immutable"),
+            "{head}"
+        );
     }
-    for absent in ["/tile/0/999", "/tile/8/0/000", "/tile/0/000.p/0", "/nothing", "/crl/issuing-ca.crl"] {
+    for absent in [
+        "/tile/0/999",
+        "/tile/8/0/000",
+        "/tile/0/000.p/0",
+        "/nothing",
+        "/crl/issuing-ca.crl",
+    ] {
         assert!(curl(absent, Some("auditor")).starts_with("http/1.1 404"), "{absent}");
     }
 }
@@ -107,7 +129,15 @@ fn an_export_goes_on_and_touches_only_what_is_new() {
     let service = Service::started();
     issue(&service, "first", 150);
     let (once, usual) = (service.path("once"), service.path("usual"));
-    let export = |dir: &Path, more: &[&str]| succeed(service.stele_as("auditor").args(["audit", "export"]).arg(dir).args(more));
+    let export = |dir: &Path, more: &[&str]| {
+        succeed(
+            service
+                .stele_as("auditor")
+                .args(["audit", "export"])
+                .arg(dir)
+                .args(more),
+        )
+    };
     export(&usual, &[]);
     export(&once, &["--write-once"]);
     let (usual_before, once_before) = (times(&usual), times(&once));
@@ -128,13 +158,19 @@ fn an_export_goes_on_and_touches_only_what_is_new() {
     for (path, time) in &once_before {
         assert_eq!(once_after.get(path), Some(time), "{} was touched", path.display());
     }
-    let checkpoints: Vec<_> = once_after.keys().filter(|p| p.to_str().unwrap().contains("checkpoint.")).collect();
+    let checkpoints: Vec<_> = once_after
+        .keys()
+        .filter(|p| p.to_str().unwrap().contains("checkpoint."))
+        .collect();
     assert_eq!(checkpoints.len(), 2, "{checkpoints:?}");
     for dir in [&usual, &once] {
         succeed(service.stele_as("auditor").args(["audit", "verify"]).arg(dir));
     }
     // A right edge that is not the old checkpoint's is refused.
-    let edge = usual_after.keys().find(|p| p.to_str().unwrap().contains("tile/0/001.p/")).unwrap();
+    let edge = usual_after
+        .keys()
+        .find(|p| p.to_str().unwrap().contains("tile/0/001.p/"))
+        .unwrap();
     let mut bytes = std::fs::read(edge).unwrap();
     bytes[3] ^= 1;
     std::fs::write(edge, bytes).unwrap();
@@ -150,9 +186,15 @@ fn both_ways_of_searching_agree() {
     issue(&service, "search", 5);
     let dir = service.verify_ledger();
     let dir = dir.to_str().unwrap();
-    let all = ok(&service, &["audit", "find", "--kind", "issued", "--log", dir, "--output", "json"]);
+    let all = ok(
+        &service,
+        &["audit", "find", "--kind", "issued", "--log", dir, "--output", "json"],
+    );
     let all: Vec<serde_json::Value> = serde_json::from_str(&all).unwrap();
-    let leaf = all.iter().find(|r| r["body"]["purpose"] == "leaf" && r["body"]["request"]["id"] == "search-1").unwrap();
+    let leaf = all
+        .iter()
+        .find(|r| r["body"]["purpose"] == "leaf" && r["body"]["request"]["id"] == "search-1")
+        .unwrap();
     let (index, serial) = (leaf["index"].to_string(), leaf["body"]["serial"].as_str().unwrap());
     let caller = leaf["body"]["request"]["caller"].as_str().unwrap();
     let time = leaf["time"].as_str().unwrap();
@@ -166,14 +208,20 @@ fn both_ways_of_searching_agree() {
         &["--kind", "ca_certificate", "--subject", "CN=nobody"],
     ] {
         let json = |more: &[&str]| {
-            let text = ok(&service, &[&["audit", "find", "--output", "json"], conditions, more].concat());
+            let text = ok(
+                &service,
+                &[&["audit", "find", "--output", "json"], conditions, more].concat(),
+            );
             serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap()
         };
         assert_eq!(json(&[]), json(&["--log", dir]), "{conditions:?}");
     }
     let show = |more: &[&str]| ok(&service, &[&["audit", "show", &index], more].concat());
     assert_eq!(show(&[]), show(&["--log", dir]));
-    let (online, offline) = (ok(&service, &["audit", "stats"]), ok(&service, &["audit", "stats", "--log", dir]));
+    let (online, offline) = (
+        ok(&service, &["audit", "stats"]),
+        ok(&service, &["audit", "stats", "--log", dir]),
+    );
     assert!(offline.contains("certificates by profile"), "{offline}");
     assert!(online.contains("certificates by profile"), "{online}");
     let tail = |more: &[&str]| ok(&service, &[&["audit", "tail", "--no-follow", "-n", "3"], more].concat());
@@ -190,7 +238,17 @@ fn what_the_ledger_does_not_know_is_named() {
     let key = service.path("foreign.key");
     succeed(
         Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=stranger"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-subj",
+                "/CN=stranger",
+            ])
             .arg("-keyout")
             .arg(&key)
             .arg("-out")
@@ -199,10 +257,16 @@ fn what_the_ledger_does_not_know_is_named() {
     let (ours, foreign) = (ours.to_str().unwrap(), foreign.to_str().unwrap());
     for log in [&[][..], &["--log", dir]] {
         let text = ok(&service, &[&["audit", "match", ours], log].concat());
-        assert!(text.contains("issued by record") && text.contains("imported by record"), "{text}");
+        assert!(
+            text.contains("issued by record") && text.contains("imported by record"),
+            "{text}"
+        );
         let (code, text) = stele(&service, "auditor", &[&["audit", "match", ours, foreign], log].concat());
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains("foreign ") && text.contains("1 of them not in the ledger"), "{text}");
+        assert!(
+            text.contains("foreign ") && text.contains("1 of them not in the ledger"),
+            "{text}"
+        );
     }
     // The server's own certificate, as a scanner would find it.
     let address = format!("localhost:{}", service.grpc);
@@ -225,14 +289,20 @@ fn a_later_verification_goes_on_from_the_state_of_the_last() {
     issue(&service, "later", 3);
     ok(&service, &["audit", "export", dir]);
     let known: serde_json::Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
-    let json = ok(&service, &["audit", "verify", dir, "--since", state, "--output", "json"]);
+    let json = ok(
+        &service,
+        &["audit", "verify", dir, "--since", state, "--output", "json"],
+    );
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["logs"][0]["checks"]["known checkpoints"], 1, "{json}");
     assert!(json["logs"][0]["size"].as_u64() > known["logs"][0]["size"].as_u64());
     ok(&service, &["audit", "verify", dir, "--since", state, "--state", state]);
     // A history that is not the one of the state is found, however well it hangs together.
     let text = std::fs::read_to_string(state).unwrap();
-    let root = serde_json::from_str::<serde_json::Value>(&text).unwrap()["logs"][0]["root"].as_str().unwrap().to_owned();
+    let root = serde_json::from_str::<serde_json::Value>(&text).unwrap()["logs"][0]["root"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     std::fs::write(state, text.replace(&root, &"A".repeat(root.len()))).unwrap();
     let (code, text) = stele(&service, "auditor", &["audit", "verify", dir, "--since", state]);
     assert_ne!(code, Some(0), "{text}");
@@ -247,7 +317,14 @@ fn the_report_is_one_page_that_needs_nothing_else() {
     let (dir, out) = (dir.to_str().unwrap(), page.to_str().unwrap());
     ok(&service, &["audit", "report", dir, "--out", out]);
     let html = std::fs::read_to_string(&page).unwrap();
-    for there in ["Verified.", "By profile", "By caller", "class=\"tree\"", "cluster-signer", "What no log can tell"] {
+    for there in [
+        "Verified.",
+        "By profile",
+        "By caller",
+        "class=\"tree\"",
+        "cluster-signer",
+        "What no log can tell",
+    ] {
         assert!(html.contains(there), "{there}");
     }
     for absent in ["<script", "src=", "@import", "url(", "href=\"http"] {

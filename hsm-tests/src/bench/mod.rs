@@ -14,8 +14,8 @@ mod service;
 mod signatures;
 
 use clients::Credentials;
-use load::Measured;
 pub use ledger::ledger;
+use load::Measured;
 use service::Service;
 use signatures::BenchToken;
 

@@ -225,7 +225,13 @@ fn a_tiler_goes_on_from_the_right_edge() {
         for i in 0..stop {
             whole.push(&entry(i)).unwrap();
         }
-        let edge: BTreeMap<_, _> = whole.clone().partials().unwrap().into_iter().map(|f| (f.path, f.bytes)).collect();
+        let edge: BTreeMap<_, _> = whole
+            .clone()
+            .partials()
+            .unwrap()
+            .into_iter()
+            .map(|f| (f.path, f.bytes))
+            .collect();
         let mut read = 0;
         let mut resumed = Tiler::resume(stop, |path| {
             read += 1;
@@ -235,7 +241,11 @@ fn a_tiler_goes_on_from_the_right_edge() {
         assert_eq!(read, edge.len(), "{stop}");
         assert_eq!((resumed.size(), resumed.root()), (stop, whole.root()));
         for i in stop..stop + 600 {
-            assert_eq!(resumed.push(&entry(i)).unwrap(), whole.push(&entry(i)).unwrap(), "{stop}");
+            assert_eq!(
+                resumed.push(&entry(i)).unwrap(),
+                whole.push(&entry(i)).unwrap(),
+                "{stop}"
+            );
         }
         assert_eq!(resumed.root(), whole.root());
         assert_eq!(resumed.partials().unwrap(), whole.partials().unwrap());
@@ -259,7 +269,10 @@ fn a_bad_right_edge_is_refused_or_has_another_root() {
                 Ok::<_, Error>(bytes)
             })
         };
-        assert!(with(|bytes| bytes[3] ^= 1).is_err() || with(|bytes| bytes[3] ^= 1).unwrap().root() != root, "{number}");
+        assert!(
+            with(|bytes| bytes[3] ^= 1).is_err() || with(|bytes| bytes[3] ^= 1).unwrap().root() != root,
+            "{number}"
+        );
         assert!(with(|bytes| drop(bytes.pop())).is_err(), "{number}");
         assert!(with(Vec::clear).is_err(), "{number}");
     }

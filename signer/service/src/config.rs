@@ -207,7 +207,10 @@ impl Config {
             return Err(stele_core::Error::malformed(format!("{file}: {key}"), "0", "at least 1").into());
         }
         let taken = [Some(self.grpc.listen), self.http.map(|http| http.listen)];
-        if let Some(tiles) = self.tiles.filter(|t| t.listen.port() != 0 && taken.contains(&Some(t.listen))) {
+        if let Some(tiles) = self
+            .tiles
+            .filter(|t| t.listen.port() != 0 && taken.contains(&Some(t.listen)))
+        {
             let (field, found) = (format!("{file}: tiles.listen"), tiles.listen.to_string());
             return Err(stele_core::Error::malformed(field, found, "a port of its own").into());
         }
@@ -255,7 +258,10 @@ mod tests {
             ("[limits]\ndoors = 0\n", "limits.doors"),
             ("[crl]\nlifetime = '1s'\n", "crl.lifetime"),
             ("[http]\nlisten = 'nowhere'\n", "line 11"),
-            ("[http]\nlisten = '127.0.0.1:80'\n[tiles]\nlisten = '127.0.0.1:80'\n", "tiles.listen"),
+            (
+                "[http]\nlisten = '127.0.0.1:80'\n[tiles]\nlisten = '127.0.0.1:80'\n",
+                "tiles.listen",
+            ),
         ] {
             let error = load(&format!("{GOOD}{add}")).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

@@ -82,7 +82,9 @@ async fn admitted(handlers: &Handlers, auditor: Auditor, method: &Method, path: 
     };
     // A connection does not outlive the look at its certificate by much.
     if auditor.since.elapsed() > duration(signer.config.grpc.connection_age) {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use der::{Decode as _, Encode as _};
 use stele_core::checkpoint::tiler::{TileFile, Tiler};
 use stele_core::checkpoint::{Checkpoint, assemble as assemble_note};
 use stele_core::record::{Body, Intent, Issued, Payload, Record};
 use stele_core::request::KeyProof;
 use stele_core::tbs::assemble;
 use stele_core::types::{B64, Digest, Serial, SignatureAlgorithm, Time};
+
+use x509_cert::request::CertReq;
 
 use super::Fallible;
 use super::support::keys::{Key, certificate, note_key};
@@ -60,15 +63,23 @@ impl Issuer {
     /// Intent and outcome of the next certificate, at these places of the log.
     fn issue(&mut self, index: u64) -> Fallible<([Record; 2], Bare)> {
         self.next += 1;
-        let mut spec = certificate(1, "system:node:node-1", &self.leaf, ("Issuing", &signer::issuing()), None);
+        let mut spec = certificate(
+            1,
+            "system:node:node-1",
+            &self.leaf,
+            ("Issuing", &signer::issuing()),
+            None,
+        );
         let mut octets = [0x5a; 20];
         octets[12..].copy_from_slice(&self.next.to_be_bytes());
         spec.serial = Serial::from_entropy(octets);
         let tbs = spec.to_tbs_der()?;
         let mut asked = signer::asked("bench", "kubelet-client", &self.leaf);
         asked.id = format!("bench-{}", self.next).parse()?;
-        let KeyProof::Pkcs10(csr) = &asked.proof else { return Err("no CSR".into()) };
-        let (csr_info, _, csr_signature) = stele_core::tbs::split_signed("CSR", csr)?;
+        let KeyProof::Pkcs10(csr) = &asked.proof else {
+            return Err("no CSR".into());
+        };
+        let request = CertReq::from_der(csr)?;
         let mut intent = self.template.clone();
         intent.request.id = asked.id.clone();
         intent.request.digest = asked.digest();
@@ -96,8 +107,8 @@ impl Issuer {
         let bare = Bare {
             tbs,
             signature: signature.as_ref().to_vec(),
-            csr: csr_info,
-            csr_signature,
+            csr: request.info.to_der()?,
+            csr_signature: request.signature.raw_bytes().to_vec(),
             entries: [records[0].encode()?, records[1].encode()?],
         };
         Ok((records, bare))
@@ -118,7 +129,11 @@ pub(super) fn stored_bytes(path: &Path, certificates: u64) -> Fallible<u64> {
         }
     }
     drop(ledger);
-    let with = |suffix: &str| path.with_file_name(format!("ledger.db{suffix}")).metadata().map_or(0, |m| m.len());
+    let with = |suffix: &str| {
+        path.with_file_name(format!("ledger.db{suffix}"))
+            .metadata()
+            .map_or(0, |m| m.len())
+    };
     Ok((with("") + with("-wal")) / certificates)
 }
 
@@ -152,7 +167,10 @@ pub(super) fn export(root: &Path, certificates: u64, keep: usize) -> Fallible<Ma
     made.bytes -= before;
     let vkey = issuer.world.log.vkey();
     let signature = ed25519_dalek::Signer::sign(&note_key(issuer.world.log.seed), head.body().as_bytes());
-    std::fs::write(root.join("checkpoint"), assemble_note(&head.body(), &vkey, &signature.to_bytes())?)?;
+    std::fs::write(
+        root.join("checkpoint"),
+        assemble_note(&head.body(), &vkey, &signature.to_bytes())?,
+    )?;
     std::fs::write(root.with_extension("vkey"), vkey.to_string())?;
     Ok(made)
 }

@@ -27,8 +27,14 @@ pub(super) fn measure(export: &Path, certificates: u64, made: &Made) -> Fallible
     // The machine may do other things meanwhile: the floor is measured before and after.
     let floor = (before + after) / 2.0;
     let ratio = small.micros / floor;
-    println!("  floor {floor:.1} µs a certificate: {} hashes and 2 signatures each", HASHES);
-    println!("  stele audit verify {:.1} µs a certificate: {ratio:.2} of the floor (goal {GOAL})", small.micros);
+    println!(
+        "  floor {floor:.1} µs a certificate: {} hashes and 2 signatures each",
+        HASHES
+    );
+    println!(
+        "  stele audit verify {:.1} µs a certificate: {ratio:.2} of the floor (goal {GOAL})",
+        small.micros
+    );
     let mib = small.peak_kib as f64 / 1024.0;
     println!("  peak memory {mib:.0} MiB (goal {MEMORY_GOAL} MiB for a million)");
     Ok(())

@@ -34,10 +34,20 @@ impl Chart {
         }
         let mut series: Vec<(String, u64)> = totals.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
         series.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        let ranks: BTreeMap<&str, usize> = series.iter().enumerate().map(|(rank, (name, _))| (name.as_str(), rank)).collect();
-        let mut parts: Vec<(u64, Vec<u64>)> = period.parts().into_iter().map(|start| (start, vec![0; CLASSES.len()])).collect();
+        let ranks: BTreeMap<&str, usize> = series
+            .iter()
+            .enumerate()
+            .map(|(rank, (name, _))| (name.as_str(), rank))
+            .collect();
+        let mut parts: Vec<(u64, Vec<u64>)> = period
+            .parts()
+            .into_iter()
+            .map(|start| (start, vec![0; CLASSES.len()]))
+            .collect();
         for (hour, counts) in hours {
-            let Some((_, row)) = parts.get_mut(period.part_of(*hour)) else { continue };
+            let Some((_, row)) = parts.get_mut(period.part_of(*hour)) else {
+                continue;
+            };
             for (name, count) in counts {
                 let rank = ranks.get(name.as_str()).map_or(COLOURS, |rank| (*rank).min(COLOURS));
                 if let Some(cell) = row.get_mut(rank) {
@@ -54,22 +64,42 @@ impl Chart {
 
     /// Draws bars and legend; `what` names the series in the legend's head.
     pub(super) fn draw(&self, html: &mut Html, period: &Period, what: &'static str) {
-        let most = self.parts.iter().map(|(_, row)| row.iter().sum::<u64>()).max().unwrap_or(0).max(1);
+        let most = self
+            .parts
+            .iter()
+            .map(|(_, row)| row.iter().sum::<u64>())
+            .max()
+            .unwrap_or(0)
+            .max(1);
         let top = ceiling(most);
         let scale = (HEIGHT - TOP - BOTTOM) / top as f64;
         html.raw("<figure><svg class=\"bars\" role=\"img\" aria-label=\"Certificates over time\" viewBox=\"0 0 ");
         html.xy(WIDTH).raw(" ").xy(HEIGHT).raw("\">");
         for step in 0..=4_u64 {
-            if step * top % 4 != 0 {
+            if !(step * top).is_multiple_of(4) {
                 continue;
             }
             let (value, y) = (top * step / 4, HEIGHT - BOTTOM - (top * step / 4) as f64 * scale);
-            html.raw("<line class=\"grid\" x1=\"").xy(LEFT).raw("\" x2=\"").xy(WIDTH);
-            html.raw("\" y1=\"").xy(y).raw("\" y2=\"").xy(y).raw("\"/><text class=\"axis\" text-anchor=\"end\" x=\"");
-            html.xy(LEFT - 6.0).raw("\" y=\"").xy(y + 4.0).raw("\">").n(value).raw("</text>");
+            html.raw("<line class=\"grid\" x1=\"")
+                .xy(LEFT)
+                .raw("\" x2=\"")
+                .xy(WIDTH);
+            html.raw("\" y1=\"")
+                .xy(y)
+                .raw("\" y2=\"")
+                .xy(y)
+                .raw("\"/><text class=\"axis\" text-anchor=\"end\" x=\"");
+            html.xy(LEFT - 6.0)
+                .raw("\" y=\"")
+                .xy(y + 4.0)
+                .raw("\">")
+                .n(value)
+                .raw("</text>");
         }
         self.bars(html, period, scale);
-        html.raw("</svg><figcaption>certificates each ").raw(period.part()).raw(", UTC</figcaption></figure>");
+        html.raw("</svg><figcaption>certificates each ")
+            .raw(period.part())
+            .raw(", UTC</figcaption></figure>");
         self.legend(html, what);
     }
 
@@ -86,13 +116,30 @@ impl Chart {
                 }
                 let height = *count as f64 * scale;
                 y -= height;
-                html.raw("<rect class=\"").raw(class).raw("\" x=\"").xy(x).raw("\" y=\"").xy(y).raw("\" width=\"").xy(bar);
-                html.raw("\" height=\"").xy(height).raw("\"><title>").text(period.mark(*start)).raw(": ").text(self.name(rank));
+                html.raw("<rect class=\"")
+                    .raw(class)
+                    .raw("\" x=\"")
+                    .xy(x)
+                    .raw("\" y=\"")
+                    .xy(y)
+                    .raw("\" width=\"")
+                    .xy(bar);
+                html.raw("\" height=\"")
+                    .xy(height)
+                    .raw("\"><title>")
+                    .text(period.mark(*start))
+                    .raw(": ")
+                    .text(self.name(rank));
                 html.raw(", ").n(*count).raw("</title></rect>");
             }
             if number % every == 0 {
-                html.raw("<text class=\"axis\" text-anchor=\"middle\" x=\"").xy((x + bar / 2.0).max(LEFT + 26.0)).raw("\" y=\"");
-                html.xy(HEIGHT - BOTTOM + 18.0).raw("\">").text(period.mark(*start)).raw("</text>");
+                html.raw("<text class=\"axis\" text-anchor=\"middle\" x=\"")
+                    .xy((x + bar / 2.0).max(LEFT + 26.0))
+                    .raw("\" y=\"");
+                html.xy(HEIGHT - BOTTOM + 18.0)
+                    .raw("\">")
+                    .text(period.mark(*start))
+                    .raw("</text>");
             }
         }
     }
@@ -110,15 +157,24 @@ impl Chart {
         html.raw("</th><th class=\"num\">certificates</th><th class=\"num\">share</th></tr></thead><tbody>");
         let classes = CLASSES.into_iter().chain(std::iter::repeat("rest"));
         for ((name, count), class) in self.series.iter().zip(classes).take(MOST_NAMES) {
-            html.raw("<tr><td title=\"").text(name).raw("\"><svg class=\"key\" viewBox=\"0 0 10 10\"><rect class=\"");
-            html.raw(class).raw("\" width=\"10\" height=\"10\" rx=\"2\"/></svg>").text(short(name, 90));
-            html.raw("</td><td class=\"num\">").n(*count).raw("</td><td class=\"num\">");
+            html.raw("<tr><td title=\"")
+                .text(name)
+                .raw("\"><svg class=\"key\" viewBox=\"0 0 10 10\"><rect class=\"");
+            html.raw(class)
+                .raw("\" width=\"10\" height=\"10\" rx=\"2\"/></svg>")
+                .text(short(name, 90));
+            html.raw("</td><td class=\"num\">")
+                .n(*count)
+                .raw("</td><td class=\"num\">");
             html.n(count * 100 / all.max(1)).raw(" %</td></tr>");
         }
         html.raw("</tbody></table>");
         let more: Vec<u64> = self.series.iter().skip(MOST_NAMES).map(|(_, n)| *n).collect();
         if !more.is_empty() {
-            html.raw("<p class=\"none\">and ").n(more.len()).raw(" others with ").n(more.iter().sum::<u64>());
+            html.raw("<p class=\"none\">and ")
+                .n(more.len())
+                .raw(" others with ")
+                .n(more.iter().sum::<u64>());
             html.raw(" certificates together.</p>");
         }
     }

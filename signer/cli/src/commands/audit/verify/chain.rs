@@ -67,7 +67,13 @@ pub(in crate::commands::audit) fn verify_all(
         let mut options = since.options(&key)?;
         options.bundle_digest = bundle_digest.take();
         let verified = verify_log(place, log, key, options, observer.take())?;
-        keys.extend(verified.report.other_logs.iter().filter_map(|o| o.vkey.parse::<NoteVerifier>().ok()));
+        keys.extend(
+            verified
+                .report
+                .other_logs
+                .iter()
+                .filter_map(|o| o.vkey.parse::<NoteVerifier>().ok()),
+        );
         chain.logs.push(verified);
     }
     if chain.logs.is_empty() {
@@ -76,7 +82,9 @@ pub(in crate::commands::audit) fn verify_all(
     for (place, log) in &waiting {
         let origin = origin_of(log);
         let words = "a log whose checkpoint's key neither --vkey nor another of the logs names";
-        chain.findings.push(FileFinding::new(place.to_string(), format!("log {origin}"), words));
+        chain
+            .findings
+            .push(FileFinding::new(place.to_string(), format!("log {origin}"), words));
     }
     cross_check(&mut chain)?;
     Ok(chain)
@@ -103,7 +111,12 @@ fn cross_check(chain: &mut Chain) -> Result<(), CliError> {
     let mut found = Vec::new();
     for (at, other) in chain.logs.iter().enumerate() {
         for log in &chain.logs {
-            for seen in log.report.other_logs.iter().filter(|o| o.origin.as_str() == other.report.origin) {
+            for seen in log
+                .report
+                .other_logs
+                .iter()
+                .filter(|o| o.origin.as_str() == other.report.origin)
+            {
                 found.extend(compare(other, log, seen)?.map(|finding| (at, finding)));
             }
         }
@@ -114,10 +127,21 @@ fn cross_check(chain: &mut Chain) -> Result<(), CliError> {
             continue;
         }
         let issued: HashSet<&Digest> = others.iter().flat_map(|other| &other.issued).collect();
-        for imported in log.report.imported.iter().filter(|i| !issued.contains(&i.certificate_sha256)) {
+        for imported in log
+            .report
+            .imported
+            .iter()
+            .filter(|i| !issued.contains(&i.certificate_sha256))
+        {
             let what = format!("record {}", imported.index);
-            let certificate = format!("a certificate of {} with sha256 {}", imported.key, imported.certificate_sha256);
-            found.push((at, FileFinding::new(what, certificate, "one that the ceremony's log issued")));
+            let certificate = format!(
+                "a certificate of {} with sha256 {}",
+                imported.key, imported.certificate_sha256
+            );
+            found.push((
+                at,
+                FileFinding::new(what, certificate, "one that the ceremony's log issued"),
+            ));
         }
     }
     for (at, finding) in found {
@@ -133,7 +157,13 @@ fn compare(log: &Verified, holder: &Verified, seen: &OtherLog) -> Result<Option<
     let who = format!("record {} of {}", seen.index, holder.report.origin);
     let checkpoint = match checkpoint(seen) {
         Ok(checkpoint) => checkpoint,
-        Err(error) => return Ok(Some(FileFinding::new(who, error.to_string(), "a checkpoint of this log"))),
+        Err(error) => {
+            return Ok(Some(FileFinding::new(
+                who,
+                error.to_string(),
+                "a checkpoint of this log",
+            )));
+        }
     };
     let found = match root_at(&log.log, checkpoint.size) {
         Ok(Some(root)) if root == checkpoint.root => return Ok(None),

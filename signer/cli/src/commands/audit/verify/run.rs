@@ -140,9 +140,8 @@ impl Pass<'_, '_> {
         let (log, size) = (self.log, self.size);
         let wanted = self.observer.is_some() || size <= SMALL_LOG;
         let begin = |number| read_bundle(log, number, size, seen, wanted);
-        let check = |checks: Vec<SignatureCheck>| -> Vec<Finding> {
-            checks.iter().filter_map(SignatureCheck::run).collect()
-        };
+        let check =
+            |checks: Vec<SignatureCheck>| -> Vec<Finding> { checks.iter().filter_map(SignatureCheck::run).collect() };
         let judge = |step: Step<Result<Bundle, CliError>, Vec<Finding>>| match step {
             Step::Done(findings) => {
                 self.verifier.found(findings);
@@ -159,7 +158,12 @@ impl Pass<'_, '_> {
 
     /// Judges a bundle's entries in order; answers with their signatures. What follows a gap cannot be judged.
     fn admit(&mut self, bundle: Bundle) -> Result<Judged<Vec<SignatureCheck>>, CliError> {
-        let Bundle { path, bytes, leaves, examined } = bundle;
+        let Bundle {
+            path,
+            bytes,
+            leaves,
+            examined,
+        } = bundle;
         let Some(bytes) = bytes else {
             let expected = "the entries that the checkpoint covers; nothing after them can be judged";
             self.find(path, "nothing", expected);
@@ -188,7 +192,10 @@ impl Pass<'_, '_> {
         }
         self.leftovers_of(path, &bytes)?;
         if count != usize::from(path.width()) {
-            let expected = format!("{}, as the checkpoint says; nothing after them can be judged", path.width());
+            let expected = format!(
+                "{}, as the checkpoint says; nothing after them can be judged",
+                path.width()
+            );
             self.find(path, format!("{count} entries"), expected);
             return Ok(Judged::Enough);
         }
@@ -265,7 +272,12 @@ fn read_bundle(log: &Log, number: u64, size: u64, seen: u64, wanted: bool) -> Re
         Some(bytes) => examine_bundle(path, bytes, leaves.as_deref(), seen, wanted),
         None => Ok(Vec::new()),
     };
-    Ok(Bundle { path, bytes, leaves, examined })
+    Ok(Bundle {
+        path,
+        bytes,
+        leaves,
+        examined,
+    })
 }
 
 fn examine_bundle(
