@@ -16,6 +16,7 @@ pub mod crash;
 pub mod hierarchy;
 pub mod keeper;
 pub mod operator;
+pub mod policy;
 pub mod scratch;
 pub mod service;
 pub mod service_client;

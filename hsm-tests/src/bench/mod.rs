@@ -9,8 +9,11 @@ use stele_core::types::KeyAlgorithm;
 mod clients;
 mod floor;
 mod load;
+mod policy;
 mod service;
 mod signatures;
+
+pub use policy::policy;
 
 use clients::Credentials;
 use load::Measured;
