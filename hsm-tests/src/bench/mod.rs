@@ -8,6 +8,7 @@ use stele_core::types::KeyAlgorithm;
 
 mod clients;
 mod floor;
+mod ledger;
 mod load;
 mod policy;
 mod service;
@@ -16,6 +17,7 @@ mod signatures;
 pub use policy::policy;
 
 use clients::Credentials;
+pub use ledger::ledger;
 use load::Measured;
 use service::Service;
 use signatures::BenchToken;

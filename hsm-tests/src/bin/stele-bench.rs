@@ -10,9 +10,15 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measured = match words.as_slice() {
         ["issue", "--module", module] => bench::issue(Path::new(module)),
+        ["ledger", "--certificates", count] if count.parse::<u64>().is_ok_and(|n| n > 0) => {
+            bench::ledger(count.parse().unwrap_or(1))
+        }
         ["policy"] => bench::policy(),
         _ => {
-            eprintln!("usage: stele-bench issue --module LIBRARY | stele-bench policy (run hsm-tests/bench)");
+            eprintln!(
+                "usage: stele-bench issue --module LIBRARY | stele-bench ledger --certificates N | stele-bench policy \
+                 (run hsm-tests/bench, which prepares the token)"
+            );
             return ExitCode::from(2);
         }
     };

@@ -10,6 +10,7 @@ mod examine;
 mod init;
 mod keeper;
 mod live;
+mod mending;
 mod pin;
 mod policy;
 mod reading;

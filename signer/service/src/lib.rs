@@ -16,6 +16,7 @@ mod doors;
 mod enrol;
 mod error;
 mod find;
+mod floods;
 mod follower;
 mod handlers;
 mod http;

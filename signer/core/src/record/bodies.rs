@@ -1,5 +1,7 @@
 //! What a record can say. The field order here is the field order in the log.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::large::{Chunk, Payload};
@@ -53,6 +55,8 @@ pub enum Body {
     Refusal(Refused),
     /// A peer was refused before any request of its own was looked at.
     AccessRefused(AccessRefused),
+    /// Many refusals of one caller, counted.
+    RefusalsCounted(RefusalsCounted),
     /// A signature is about to be made.
     Intent(Box<Intent>),
     /// The signature was made; what it is on is whole in here.
@@ -95,6 +99,7 @@ impl Body {
             Self::Withdrawal(_) => "withdrawal",
             Self::Refusal(_) => "refusal",
             Self::AccessRefused(_) => "access_refused",
+            Self::RefusalsCounted(_) => "refusals_counted",
             Self::Intent(_) => "intent",
             Self::Issued(_) => "issued",
             Self::Failed(_) => "failed",
@@ -479,6 +484,20 @@ pub struct AccessRefused {
     pub method: String,
     /// Why.
     pub reason: String,
+}
+
+/// Refusals beyond the first few of a caller and hour, which each have a record of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalsCounted {
+    /// Who was refused.
+    pub caller: CallerSan,
+    /// When the first of them happened.
+    pub since: Time,
+    /// When the last of them happened.
+    pub until: Time,
+    /// How many for each reason, by the reason's name in the errors.
+    pub reasons: BTreeMap<String, u64>,
 }
 
 /// The intent to sign: recorded, durable, before the key is used (P1).

@@ -76,6 +76,10 @@ impl<'a> Step<'a> {
                 caller: Some(refused.caller.clone()),
                 ..About::default()
             }),
+            Body::RefusalsCounted(counted) => Ok(About {
+                caller: Some(counted.caller.clone()),
+                ..About::default()
+            }),
             Body::Intent(intent) => self.intent(intent),
             Body::Issued(issued) => self.issued(issued),
             Body::Failed(failed) => self.failed(failed),
