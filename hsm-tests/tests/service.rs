@@ -119,7 +119,7 @@ fn a_refusal_does_not_burn_the_id() {
         let bad = request(
             "kube-apiserver-serving",
             "again",
-            stele_hsm_tests::service_client::csr(None, &["bank.example.com"]),
+            csr(None, &["bank.example.com"]),
         );
         let before = refused(&channel, bad).await;
         assert_eq!(before, (Code::InvalidArgument, Some(Reason::PolicyRefused)));
