@@ -116,11 +116,7 @@ fn a_refusal_does_not_burn_the_id() {
     let service = Service::started();
     runtime().block_on(async {
         let channel = service.channel("caller");
-        let bad = request(
-            "kube-apiserver-serving",
-            "again",
-            csr(None, &["bank.example.com"]),
-        );
+        let bad = request("kube-apiserver-serving", "again", csr(None, &["bank.example.com"]));
         let before = refused(&channel, bad).await;
         assert_eq!(before, (Code::InvalidArgument, Some(Reason::PolicyRefused)));
         sign_persistently(&channel, &leaf("again")).await;
