@@ -60,6 +60,8 @@ pub(crate) struct Signer {
     pub(crate) crls_due: Notify,
     /// One CRL at a time: each needs the number after the one before.
     pub(crate) crl_turn: Mutex<()>,
+    /// One proposal at a time: none may take the room that another counted.
+    pub(crate) proposing: Mutex<()>,
     /// One signed file or hand-over at a time.
     pub(crate) apply_turn: Mutex<()>,
     /// How the witnesses stand.
@@ -130,6 +132,7 @@ impl Signer {
             crl_turn: Mutex::new(()),
             apply_turn: Mutex::new(()),
             witnesses: Witnesses::default(),
+            proposing: Mutex::default(),
             metrics: Metrics::default(),
             serials: Mutex::new(Vec::new()),
             steps,
