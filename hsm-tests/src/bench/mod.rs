@@ -8,12 +8,17 @@ use stele_core::types::KeyAlgorithm;
 
 mod clients;
 mod floor;
+mod ledger;
 mod load;
+mod policy;
 mod process;
 mod service;
 mod signatures;
 
+pub use policy::policy;
+
 use clients::Credentials;
+pub use ledger::ledger;
 use load::Measured;
 use service::Service;
 use signatures::BenchToken;

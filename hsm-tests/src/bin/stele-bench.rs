@@ -8,21 +8,30 @@ use stele_hsm_tests::bench;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let parsed = match words.as_slice() {
-        ["issue", "--module", module, "--certificates", count] => count.parse().ok().map(|count| (module, count)),
-        _ => None,
+    let measured = match words.as_slice() {
+        ["issue", "--module", module, "--certificates", count] if number(count).is_some() => {
+            bench::issue(Path::new(module), number(count).unwrap_or(1))
+        }
+        ["ledger", "--certificates", count] if number(count).is_some() => bench::ledger(number(count).unwrap_or(1)),
+        ["policy"] => bench::policy(),
+        _ => {
+            eprintln!(
+                "usage: stele-bench issue --module LIBRARY --certificates N | stele-bench ledger --certificates N | \
+                 stele-bench policy (run hsm-tests/bench, which prepares the token)"
+            );
+            return ExitCode::from(2);
+        }
     };
-    let Some((module, certificates)) = parsed else {
-        eprintln!(
-            "usage: stele-bench issue --module LIBRARY --certificates N (run hsm-tests/bench, which prepares the token)"
-        );
-        return ExitCode::from(2);
-    };
-    match bench::issue(Path::new(module), certificates) {
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("stele-bench: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// A number of certificates, at least one.
+fn number(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|n| *n > 0)
 }

@@ -2,6 +2,7 @@
 //! the quorum against its own caller.
 
 mod admit;
+mod ceremonial;
 mod checkpoints;
 mod clock;
 mod config;
@@ -11,12 +12,14 @@ mod examine;
 mod init;
 mod keeper;
 mod live;
+mod mending;
 mod pace;
 mod pin;
 mod policy;
 mod reading;
 mod server;
 mod state;
+mod witness;
 mod writer;
 
 use std::path::PathBuf;

@@ -24,6 +24,8 @@ const PAGE_BYTES: usize = 512 * 1024;
 const READ_AT_ONCE: u64 = 7;
 /// The most random bytes in one answer.
 const MAX_RANDOM: u32 = 1024;
+/// How often what a failing disk left undone is tried again.
+const MEND_EVERY: Duration = Duration::from_millis(500);
 /// How often the accepting thread looks whether it should end.
 const ACCEPT_POLL: Duration = Duration::from_millis(50);
 
@@ -33,6 +35,20 @@ const ACCEPT_POLL: Duration = Duration::from_millis(50);
 /// When the socket cannot be made.
 pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) -> Result<(), KeeperError> {
     let listener = listen(&config.socket)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ending.load(Ordering::Relaxed) {
+                std::thread::sleep(MEND_EVERY);
+                keeper.mend();
+            }
+        });
+        accept(keeper, config, &listener, ending);
+    });
+    let _ = std::fs::remove_file(&config.socket);
+    Ok(())
+}
+
+fn accept(keeper: &Arc<Keeper>, config: &Config, listener: &UnixListener, ending: &AtomicBool) {
     while !ending.load(Ordering::Relaxed) {
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -62,8 +78,6 @@ pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) 
             tracing::warn!(%error, "no thread for a connection");
         }
     }
-    let _ = std::fs::remove_file(&config.socket);
-    Ok(())
 }
 
 fn listen(path: &Path) -> Result<UnixListener, KeeperError> {
@@ -188,6 +202,17 @@ fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError>
         Ask::Checkpoint(_) => Answer::Bytes(wire::Bytes {
             bytes: keeper.checkpoint()?.into_bytes(),
         }),
+        Ask::Published(_) => Answer::Bytes(wire::Bytes {
+            bytes: keeper.published()?.into_bytes(),
+        }),
+        Ask::Cosigned(note) => {
+            keeper.cosigned(&note.note)?;
+            Answer::Done(Empty {})
+        }
+        Ask::Seen(note) => {
+            keeper.seen(&note.note)?;
+            Answer::Done(Empty {})
+        }
         Ask::Read(read) => Answer::List(wire::List {
             items: page(keeper, read)?,
         }),
@@ -270,7 +295,7 @@ fn status(keeper: &Keeper) -> wire::Status {
             })
             .collect(),
         bundle_index_plus_one: keeper.bundle_index().map_or(0, |i| i + 1),
-        stopped: keeper.stopped().unwrap_or_default(),
+        stopped: keeper.stopped().or_else(|| keeper.unwitnessed()).unwrap_or_default(),
     }
 }
 

@@ -10,9 +10,9 @@ use stele_api::status::{Failure, Reason};
 use stele_core::authority::CallerRole;
 use stele_core::record::FreezeTarget;
 use stele_core::types::{CallerName, CallerSan};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::identity::Peer;
@@ -33,6 +33,9 @@ const READERS: &[CallerRole] = &[CallerRole::Operate, CallerRole::Audit];
 
 const OPERATE: Access = Access::Role(&[CallerRole::Operate]);
 const REVOKE: Access = Access::Role(&[CallerRole::Revoke]);
+
+/// The log's tiles over HTTP, as one method.
+pub(crate) const TILES: &str = "/tile";
 
 /// Every method that is served, with who may call it as the contract says.
 const TABLE: &[(&str, Access)] = &[
@@ -56,6 +59,7 @@ const TABLE: &[(&str, Access)] = &[
     ("/stele.v1.LedgerService/GetInclusionProof", Access::Known),
     ("/stele.v1.LedgerService/GetConsistencyProof", Access::Known),
     ("/stele.v1.LedgerService/FindEntries", Access::Known),
+    (TILES, Access::Role(READERS)),
     ("/grpc.health.v1.Health/Check", Access::Certificate),
     ("/grpc.health.v1.Health/Watch", Access::Certificate),
     ("/grpc.health.v1.Health/List", Access::Certificate),
@@ -212,17 +216,32 @@ where
             match judge(signer, peer, method).await {
                 Ok(Some(caller)) => {
                     request.extensions_mut().insert(caller);
-                    inner.call(request).await
+                    inner.call(request).await.map(limited)
                 }
-                Ok(None) => inner.call(request).await,
+                Ok(None) => inner.call(request).await.map(limited),
                 Err(failure) => Ok(Status::from(failure).into_http()),
             }
         })
     }
 }
 
+/// The library says OUT_OF_RANGE of a message beyond `grpc.max_message_bytes`; gRPC's own word for a limit is
+/// RESOURCE_EXHAUSTED.
+fn limited(response: Response<Body>) -> Response<Body> {
+    let library = |status: &Status| {
+        status.code() == Code::OutOfRange && status.message().starts_with("Error, decoded message length too large")
+    };
+    match Status::from_header_map(response.headers()).filter(library) {
+        Some(status) => {
+            let why = status.message().trim_start_matches("Error, ").to_owned();
+            Status::from(Failure::new(Reason::MessageTooLarge, why)).into_http()
+        }
+        None => response,
+    }
+}
+
 /// An admission is a look at the snapshot; a refusal is recorded, which blocks, so a thread does that.
-async fn judge(signer: Arc<Signer>, peer: Peer, method: String) -> Result<Option<Caller>, Failure> {
+pub(crate) async fn judge(signer: Arc<Signer>, peer: Peer, method: String) -> Result<Option<Caller>, Failure> {
     let Turned { failure, known } = match signer.admit(&peer, &method) {
         Ok(admitted) => return Ok(admitted),
         Err(turned) => turned,

@@ -19,12 +19,15 @@ use crate::config::{Config, Limits, duration};
 use crate::connection::accept;
 use crate::doors::Doors;
 use crate::error::SignerError;
+use crate::floods::Which;
 use crate::handlers::{self, Handlers};
-use crate::http::{self, Serves};
+use crate::http;
 use crate::keeper_child::KeeperChild;
 use crate::local;
 use crate::signer::Signer;
-use crate::tls::Tls;
+use crate::tiles;
+use crate::tls::{Protocol, Tls};
+use crate::witness;
 use crate::workers;
 
 /// How long open connections may take to end.
@@ -44,17 +47,21 @@ pub(crate) fn run(config: Config, digest: Digest, steps: Arc<dyn Steps + Send + 
     let child = KeeperChild::start(&config.keeper)?;
     let signer = Arc::new(Signer::open(config, steps)?);
     let instance = hex(&signer.keeper.random::<8>()?);
-    signer.append(&Body::Started(process(&instance, digest.to_string())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| SignerError::other(e.to_string()))?;
+    runtime.block_on(witness::refuse_rolled_back(&signer))?;
+    signer.append(&Body::Started(process(&instance, digest.to_string())))?;
     let served = runtime.block_on(serve(signer.clone()));
     runtime.shutdown_timeout(Duration::from_secs(5));
     let why = match &served {
         Ok(()) => "told to end".to_owned(),
         Err(error) => error.to_string().chars().take(200).collect(),
     };
+    if let Err(error) = signer.record_floods(Which::All) {
+        tracing::error!(%error, "counted refusals could not be recorded");
+    }
     if let Err(error) = signer.keeper.append(&Body::Stopped(process(&instance, why))) {
         tracing::error!(%error, "the end could not be recorded");
     }
@@ -93,17 +100,21 @@ async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
             ..config.limits
         }),
     };
-    for (address, serves) in plain_ports(&config) {
-        let listener = bind(address).await?;
-        plain.push(tokio::spawn(http::serve(
-            public.clone(),
-            serves,
-            listener,
-            ending.clone(),
-        )));
-    }
     let tls = Arc::new(Tls::default());
     prepare_tls(&signer, &tls).await;
+    if let Some(http) = config.http {
+        let listener = bind(http.listen).await?;
+        plain.push(tokio::spawn(http::serve(public.clone(), listener, ending.clone())));
+    }
+    if let Some(config) = config.tiles {
+        let listener = bind(config.listen).await?;
+        plain.push(if config.open {
+            tracing::warn!(listen = %config.listen, "everybody who reaches this port may read the ledger");
+            tokio::spawn(tiles::serve_open(public.clone(), listener, ending.clone()))
+        } else {
+            tokio::spawn(tiles::serve(public.clone(), tls.clone(), listener, ending.clone()))
+        });
+    }
     let (reporter, health) = tonic_health::server::health_reporter();
     let workers = tokio::spawn(workers::run(signer.clone(), tls.clone(), reporter));
     let listener = bind(config.grpc.listen).await?;
@@ -115,7 +126,7 @@ async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
         .add_service(reflection_v1()?)
         .add_service(reflection_v1alpha()?)
         .serve_with_incoming_shutdown(
-            ReceiverStream::new(accept(signer.clone(), tls.clone(), listener)),
+            ReceiverStream::new(accept(signer.clone(), tls.clone(), Protocol::Grpc, listener)),
             async move {
                 let _ = ended.wait_for(|ending| *ending).await;
             },
@@ -190,28 +201,6 @@ fn server(config: &Config) -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .max_concurrent_streams(256)
-}
-
-/// Which plain ports there are, and what each serves.
-fn plain_ports(config: &Config) -> Vec<(SocketAddr, Serves)> {
-    let own_port = config
-        .tiles
-        .filter(|tiles| config.http.is_none_or(|http| http.listen != tiles.listen));
-    let public = config.http.map(|http| {
-        let serves = Serves {
-            public: true,
-            tiles: own_port.is_none(),
-        };
-        (http.listen, serves)
-    });
-    let tiles = own_port.map(|tiles| {
-        let serves = Serves {
-            public: false,
-            tiles: true,
-        };
-        (tiles.listen, serves)
-    });
-    public.into_iter().chain(tiles).collect()
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, SignerError> {

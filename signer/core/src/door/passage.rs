@@ -289,8 +289,14 @@ impl ToBeSigned {
             Ok(signature) => signature,
             Err(SignFault::NotSigned(cause)) => {
                 let reason = cause.to_string().chars().take(500).collect();
-                let at = keeper.commit(&Body::Failed(Failed { intent: index, reason }))?;
-                return Err(DoorError::NotSigned { at: at.index, cause });
+                return match keeper.commit(&Body::Failed(Failed { intent: index, reason })) {
+                    Ok(at) => Err(DoorError::NotSigned { at: at.index, cause }),
+                    Err(fault) => {
+                        // An intent without an outcome must not stay so.
+                        let _ = keeper.give_up(index, &fault.to_string());
+                        Err(fault.into())
+                    }
+                };
             }
             Err(SignFault::FateUnknown(cause)) => return Err(unknown(keeper, index, cause)),
         };
@@ -344,6 +350,12 @@ impl Issued {
 }
 
 impl Verified {
+    /// Index of the intent.
+    #[must_use]
+    pub const fn intent(&self) -> u64 {
+        self.intent.0.index
+    }
+
     /// The whole, as it will be recorded.
     #[must_use]
     pub fn whole(&self) -> &[u8] {
