@@ -34,6 +34,9 @@ use crate::workers;
 const DRAIN: Duration = Duration::from_secs(30);
 /// Threads for plain HTTP.
 const PLAIN_DOORS: usize = 4;
+/// Threads for what goes on without being asked. Without a bound a thread more comes whenever the one before has not
+/// quite ended, and each keeps memory of its own.
+const OTHER_THREADS: usize = 16;
 /// Plain requests that wait for one.
 const PLAIN_WAITING: usize = 64;
 /// The name of this process in records.
@@ -47,7 +50,9 @@ pub(crate) fn run(config: Config, digest: Digest, steps: Arc<dyn Steps + Send + 
     let child = KeeperChild::start(&config.keeper)?;
     let signer = Arc::new(Signer::open(config, steps)?);
     let instance = hex(&signer.keeper.random::<8>()?);
+    let threads = signer.config.limits.doors.saturating_add(PLAIN_DOORS + OTHER_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(threads)
         .enable_all()
         .build()
         .map_err(|e| SignerError::other(e.to_string()))?;
