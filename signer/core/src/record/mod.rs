@@ -85,6 +85,27 @@ impl Record {
         Ok(bytes)
     }
 
+    /// The canonical bytes of the record that a body becomes at `index` and `time`; `body` is what [`Body::encode`] gave,
+    /// which need not be encoded again.
+    ///
+    /// # Errors
+    /// When the record would exceed [`MAX_RECORD`], or `body` is no JSON object.
+    pub fn stamp(index: u64, time: Time, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let fields = body
+            .strip_prefix(b"{")
+            .ok_or_else(|| Error::malformed("record body", "no JSON object", "one canonical body of a known kind"))?;
+        let head = format!("{{\"v\":{VERSION},\"index\":{index},\"time\":\"{time}\",");
+        let bytes = [head.as_bytes(), fields].concat();
+        if bytes.len() > MAX_RECORD {
+            return Err(Error::malformed(
+                "record",
+                format!("{} bytes", bytes.len()),
+                format!("at most {MAX_RECORD} bytes; larger bodies are split into chunk records"),
+            ));
+        }
+        Ok(bytes)
+    }
+
     /// Reads canonical bytes.
     ///
     /// # Errors

@@ -188,13 +188,12 @@ impl Signer {
     }
 
     /// After it was recorded: waits until the quorum cosigned a checkpoint over it. The keeper judges whether they did.
-    pub(crate) fn await_witnesses(&self, purpose: Purpose, intent: u64) {
-        if self.waits_for_witnesses(purpose).is_some() {
-            self.witnesses.wait_for(intent, self.deadline());
-        }
+    pub(crate) fn await_witnesses(&self, intent: u64) {
+        self.witnesses.wait_for(intent, self.deadline());
     }
 
-    fn waits_for_witnesses(&self, purpose: Purpose) -> Option<WitnessPolicy> {
+    /// The policy, where it wants this signature to wait for witnesses.
+    pub(crate) fn waits_for_witnesses(&self, purpose: Purpose) -> Option<WitnessPolicy> {
         let certifies_ca = matches!(purpose, Purpose::Intermediate | Purpose::Root);
         self.witness_policy().filter(|policy| certifies_ca && policy.ca_intents)
     }
