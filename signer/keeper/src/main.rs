@@ -2,20 +2,24 @@
 //! the quorum against its own caller.
 
 mod admit;
+mod ceremonial;
 mod checkpoints;
 mod clock;
 mod config;
+mod connections;
 mod error;
 mod examine;
 mod init;
 mod keeper;
 mod live;
 mod mending;
+mod pace;
 mod pin;
 mod policy;
 mod reading;
 mod server;
 mod state;
+mod witness;
 mod writer;
 
 use std::path::PathBuf;

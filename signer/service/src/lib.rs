@@ -19,6 +19,7 @@ mod find;
 mod floods;
 mod follower;
 mod handlers;
+mod heard;
 mod http;
 mod identity;
 mod import;
@@ -42,6 +43,7 @@ mod tiles;
 mod tls;
 mod tree;
 mod views;
+mod witness;
 mod workers;
 
 use std::process::ExitCode;

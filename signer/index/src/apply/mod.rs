@@ -97,7 +97,10 @@ impl<'a> Step<'a> {
             | Body::CeremonyNote(_)
             | Body::CeremonyClosed(_)
             | Body::CeremonyImported(_)
-            | Body::Recovery(_) => Ok(About::default()),
+            | Body::Recovery(_)
+            | Body::WitnessResult(_)
+            | Body::Cosigned(_)
+            | Body::Halted(_) => Ok(About::default()),
         }
     }
 

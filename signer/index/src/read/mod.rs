@@ -17,6 +17,10 @@ use crate::view::Page;
 /// The most answers in a page, whatever was asked for.
 const MAX_PAGE: u32 = 1_000;
 
+/// Connections that are kept for the next look-up. Each has a cache of its own; most look-ups are short, so that few
+/// serve many threads.
+const IDLE: usize = 4;
+
 /// Looks things up, from any thread. Clones share their connections; as many are opened as calls run at a time.
 #[derive(Clone)]
 pub struct Reader {
@@ -43,20 +47,28 @@ impl Reader {
 
     /// Runs `read` on one snapshot of the index, so that an answer put together from several queries is whole.
     fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let run = || {
-            let mut connection = idle.map_or_else(|| store::open_to_read(&self.path), Ok)?;
+        self.with_connection(|connection| {
             let transaction = connection.transaction()?;
             let answer = read(&transaction)?;
             transaction.finish()?;
+            Ok(answer)
+        })
+    }
+
+    /// Runs `query`, which is one query and so sees one snapshot by itself.
+    fn with_connection<T>(&self, query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let run = || {
+            let mut connection = idle.map_or_else(|| store::open_to_read(&self.path), Ok)?;
+            let answer = query(&mut connection)?;
             Ok((connection, answer))
         };
         // A connection that failed is not used again.
         let (connection, answer) = run().map_err(IndexError::sql(&self.path))?;
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
         Ok(answer)
     }
 
@@ -66,7 +78,7 @@ impl Reader {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, IndexError> {
-        self.with(|connection| connection.prepare_cached(sql)?.query_row(params, read).optional())
+        self.with_connection(|connection| connection.prepare_cached(sql)?.query_row(params, read).optional())
     }
 
     fn rows<T>(
@@ -75,7 +87,7 @@ impl Reader {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, IndexError> {
-        self.with(|connection| collect(connection, sql, params, read))
+        self.with_connection(|connection| collect(connection, sql, params, read))
     }
 }
 
