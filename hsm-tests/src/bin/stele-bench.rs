@@ -8,7 +8,6 @@ use stele_hsm_tests::bench;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let number = |text: &str| text.parse::<u64>().ok().filter(|n| *n > 0);
     let measured = match words.as_slice() {
         ["issue", "--module", module, "--certificates", count] => {
             number(count).map(|count| bench::issue(Path::new(module), count))
@@ -31,4 +30,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A number of certificates, at least one.
+fn number(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|n| *n > 0)
 }

@@ -1,5 +1,6 @@
 //! The one writer.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use stele_core::record::Record;
 use stele_core::types::{Digest, Origin};
 
 use crate::apply::Step;
+use crate::blocks::Blocks;
 use crate::convert::{Int, Text};
 use crate::error::IndexError;
 use crate::read::Reader;
@@ -87,6 +89,7 @@ impl Index {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(&sql)?;
         let mut edge = BTreeMap::new();
+        let blocks = RefCell::new(Blocks::default());
         for (record, bytes) in records {
             let expected = frontier.size();
             if record.index < expected {
@@ -100,9 +103,12 @@ impl Index {
             }
             // Of each level only the newest subtree can be at the tree's right edge.
             edge.extend(frontier.push(leaf_hash(bytes)).iter().map(|s| (s.level, s.hash)));
-            Step::new(&transaction, record).apply(&record.body).map_err(&sql)?;
+            Step::new(&transaction, record, &blocks)
+                .apply(&record.body)
+                .map_err(&sql)?;
         }
         write_edge(&transaction, &edge).map_err(&sql)?;
+        blocks.borrow().write(&transaction).map_err(&sql)?;
         transaction
             .prepare_cached("UPDATE meta SET next = ?1")
             .and_then(|mut update| update.execute([Int(frontier.size())]))

@@ -182,6 +182,21 @@ impl Keeper {
         self.write(Body::decode(&bytes)?, bytes, asker)
     }
 
+    /// As [`Keeper::append_encoded`], of an intent and nothing else.
+    ///
+    /// # Errors
+    /// As [`Keeper::append_encoded`].
+    pub(crate) fn append_intent(&self, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
+        let body = Body::decode(&bytes)?;
+        if !matches!(body, Body::Intent(_)) {
+            return Err(KeeperError::refused(format!(
+                "a record of kind {} is no intent",
+                body.kind()
+            )));
+        }
+        self.write(body, bytes, asker)
+    }
+
     /// `bytes` are the body's canonical form.
     fn write(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
         if let Body::Intent(intent) = &body {

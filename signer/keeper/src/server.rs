@@ -149,7 +149,7 @@ fn refused(error: &KeeperError) -> wire::Refused {
 
 /// Appends an intent; when that is durable, signs it.
 fn intended(keeper: &Keeper, intend: wire::Intend, asker: Asker) -> Result<wire::Intended, KeeperError> {
-    let written = keeper.append_encoded(intend.body, asker)?;
+    let written = keeper.append_intent(intend.body, asker)?;
     let signed = keeper.sign(written.at.index, patience(intend.deadline_millis));
     let (signature, refused) = match signed {
         Ok(signature) => (signature, None),

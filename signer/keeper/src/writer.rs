@@ -259,7 +259,7 @@ impl Writer {
                 }
                 self.shared.checkpoints.grown(self.ledger.size(), self.ledger.root());
                 for (examined, reply, written) in batch.waiting {
-                    self.live(&examined, written.at.index);
+                    self.live(*examined, written.at.index);
                     let _ = reply.send(Ok(written));
                 }
             }
@@ -276,17 +276,17 @@ impl Writer {
     }
 
     /// What a durable record means for the intents of this life.
-    fn live(&self, examined: &Examined, index: u64) {
-        match (&examined.body, &examined.facts) {
+    fn live(&self, examined: Examined, index: u64) {
+        match (examined.body, examined.facts) {
             (Body::Intent(intent), Facts::Intent(facts)) => {
                 let connection = match examined.asker {
                     Asker::Connection(number) => number,
                     Asker::Init | Asker::Itself => 0,
                 };
                 let live = Live {
-                    intent: Arc::new((**intent).clone()),
-                    tbs: Arc::new(facts.tbs.clone()),
-                    crl: facts.crl.clone().map(Arc::new),
+                    intent: Arc::new(*intent),
+                    tbs: Arc::new(facts.tbs),
+                    crl: facts.crl.map(Arc::new),
                     connection,
                     phase: Phase::Fresh,
                 };

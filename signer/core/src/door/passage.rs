@@ -387,7 +387,7 @@ impl Verified {
         };
         steps.at(Step::BeforeOutcome);
         let body = Body::Issued(Box::new(issued));
-        let committed = keeper.commit(&body).map_err(|fault| given_up(keeper, index, fault))?;
+        let committed = keeper.commit(&body)?;
         steps.at(Step::AfterOutcome);
         let outcome = Record {
             index: committed.index,

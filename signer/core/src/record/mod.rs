@@ -192,6 +192,11 @@ mod tests {
             r#"{"v":1,"index":7,"time":"2026-11-22T01:22:26.123Z","kind":"stopped","body":{"process":"keeper","instance":"ab","version":"0.1.0","detail":"drained"}}"#
         );
         assert_eq!(Record::decode(&bytes).unwrap(), record());
+        let Record { index, time, body } = record();
+        assert_eq!(Record::stamp(index, time, &body.encode().unwrap()).unwrap(), bytes);
+        assert!(Record::stamp(index, time, b"[]").is_err());
+        let large = [b"{".as_slice(), &[b' '; MAX_RECORD]].concat();
+        assert!(Record::stamp(index, time, &large).is_err());
         let text = String::from_utf8(bytes).unwrap();
         for bad in [
             text.replace("\"v\":1", "\"v\":2"),

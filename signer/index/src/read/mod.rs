@@ -4,6 +4,7 @@ mod certificates;
 mod records;
 mod requests;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -121,7 +122,7 @@ fn beginning(after: Option<u64>) -> i64 {
 
 /// In which order a list is read, and from where.
 #[derive(Clone, Copy)]
-enum Walk {
+pub(crate) enum Walk {
     /// In the log's order, from the one after this index.
     Forward(Option<u64>),
     /// Newest first, from the one before this index.
@@ -129,28 +130,20 @@ enum Walk {
 }
 
 impl Walk {
-    /// The comparison with the bound, as SQL.
-    const fn comparison(self) -> &'static str {
-        match self {
-            Self::Forward(_) => ">= ?",
-            Self::Back(_) => "<= ?",
-        }
-    }
-
     /// The direction, as SQL.
-    const fn direction(self) -> &'static str {
+    pub(crate) const fn direction(self) -> &'static str {
         match self {
             Self::Forward(_) => "ASC",
             Self::Back(_) => "DESC",
         }
     }
 
-    /// The first index that may be read; none is beyond SQLite's integers, and nothing lies before -1.
-    fn bound(self) -> i64 {
+    /// The indexes that may be read; none is beyond SQLite's integers.
+    fn range(self) -> Range<i64> {
         match self {
-            Self::Forward(after) => beginning(after),
-            Self::Back(None) => i64::MAX,
-            Self::Back(Some(before)) => i64::try_from(before).unwrap_or(i64::MAX).saturating_sub(1),
+            Self::Forward(after) => beginning(after)..i64::MAX,
+            Self::Back(None) => 0..i64::MAX,
+            Self::Back(Some(before)) => 0..i64::try_from(before).unwrap_or(i64::MAX),
         }
     }
 }

@@ -6,10 +6,10 @@ pub(crate) use judge::{frozen, within_ceiling};
 
 use stele_api::convert::{Issued, SignAnswer};
 use stele_api::status::{Failure, Reason};
-use stele_core::door::{Asked, DoorError, Evidence, Linted};
+use stele_core::door::{Asked, Authorised, DoorError, Evidence, Linted, Verified};
 use stele_core::keeping::Keeper as _;
 use stele_core::profile::Approval;
-use stele_core::record::RequestRef;
+use stele_core::record::{Payload, Purpose, RequestRef};
 use stele_core::request::SignRequest;
 use stele_core::types::Digest;
 use stele_index::{RequestView, State};
@@ -177,32 +177,46 @@ impl Signer {
         evidence: Evidence,
         asked: Asked,
     ) -> Result<stele_core::door::Issued, SignerError> {
-        let (keeper, steps) = (&self.keeper, &*self.steps);
         let purpose = linted.purpose();
         self.require_witnesses(purpose)?;
-        let tbs = keeper.payload(linted.tbs())?;
+        let tbs = self.keeper.payload(linted.tbs())?;
         let authorised = linted.authorise(evidence)?;
-        let signed = if self.waits_for_witnesses(purpose).is_some() {
-            authorised.record(keeper, asked, tbs, steps).and_then(|recorded| {
-                self.await_witnesses(recorded.intent());
-                recorded.sign(keeper, self.deadline(), steps)
-            })
-        } else {
-            authorised.record_and_sign(keeper, asked, tbs, self.deadline(), steps)
-        };
-        let done = signed.and_then(|verified| {
-            let intent = verified.intent();
-            let whole = keeper.payload(verified.whole()).inspect_err(|error| {
-                let _ = keeper.give_up(intent, &error.to_string());
-            });
-            verified.commit(keeper, whole.map_err(DoorError::Keeper)?, steps)
-        });
+        let done = self
+            .signed(authorised, asked, tbs, purpose)
+            .and_then(|verified| self.commit(verified));
         Ok(done.inspect_err(|error| {
             tracing::warn!(%error, "not issued");
             // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
             self.doubts.add();
             let _ = self.catch_up();
         })?)
+    }
+
+    /// Intent and signature in one exchange with the keeper, but where witnesses must see the one before the other.
+    fn signed(
+        &self,
+        authorised: Authorised,
+        asked: Asked,
+        tbs: Payload,
+        purpose: Purpose,
+    ) -> Result<Verified, DoorError> {
+        let (keeper, steps, deadline) = (&self.keeper, &*self.steps, self.deadline());
+        if !self.waits_for_witnesses(purpose) {
+            return authorised.record_and_sign(keeper, asked, tbs, deadline, steps);
+        }
+        let recorded = authorised.record(keeper, asked, tbs, steps)?;
+        self.await_witnesses(recorded.intent());
+        recorded.sign(keeper, deadline, steps)
+    }
+
+    fn commit(&self, verified: Verified) -> Result<stele_core::door::Issued, DoorError> {
+        let (keeper, intent) = (&self.keeper, verified.intent());
+        let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper);
+        let done = whole.and_then(|whole| verified.commit(keeper, whole, &*self.steps));
+        done.inspect_err(|error| {
+            // Where it has an outcome the keeper refuses this; otherwise nobody else would ever settle it.
+            let _ = keeper.give_up(intent, &error.to_string());
+        })
     }
 }
 

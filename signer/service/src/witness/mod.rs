@@ -165,7 +165,7 @@ impl Signer {
     /// # Errors
     /// When too few answer.
     pub(crate) fn require_witnesses(&self, purpose: Purpose) -> Result<(), SignerError> {
-        let Some(policy) = self.waits_for_witnesses(purpose) else {
+        let Some(policy) = self.policy_of(purpose) else {
             return Ok(());
         };
         let good = self
@@ -192,8 +192,12 @@ impl Signer {
         self.witnesses.wait_for(intent, self.deadline());
     }
 
-    /// The policy, where it wants this signature to wait for witnesses.
-    pub(crate) fn waits_for_witnesses(&self, purpose: Purpose) -> Option<WitnessPolicy> {
+    /// Whether such an intent must be witnessed before it is signed.
+    pub(crate) fn waits_for_witnesses(&self, purpose: Purpose) -> bool {
+        self.policy_of(purpose).is_some()
+    }
+
+    fn policy_of(&self, purpose: Purpose) -> Option<WitnessPolicy> {
         let certifies_ca = matches!(purpose, Purpose::Intermediate | Purpose::Root);
         self.witness_policy().filter(|policy| certifies_ca && policy.ca_intents)
     }
