@@ -13,10 +13,15 @@
 pub mod authority;
 pub mod bench;
 pub mod crash;
+pub mod faults;
 pub mod hierarchy;
 pub mod keeper;
+pub mod kills;
+pub mod later;
 pub mod operator;
+pub mod policy;
 pub mod scratch;
 pub mod service;
 pub mod service_client;
 pub mod service_world;
+pub mod witness_trial;

@@ -88,9 +88,23 @@ impl Service {
                 .arg(dir.path()),
         );
         // The tokens' place stands in the configuration, so the copy needs one of its own.
-        std::fs::remove_file(dir.path().join("signer/softhsm2.conf")).expect("the token's configuration");
-        succeed(Command::new(repository().join("softhsm/token-env")).arg(dir.path().join("signer")));
+        for side in ["root", "signer"] {
+            std::fs::remove_file(dir.path().join(side).join("softhsm2.conf")).expect("the token's configuration");
+            succeed(Command::new(repository().join("softhsm/token-env")).arg(dir.path().join(side)));
+        }
         Self::within(dir, template)
+    }
+
+    /// A signer that waits for its first ceremony: its keys and its request are made, nothing is imported.
+    pub fn before_ceremony() -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        service_world::prepare(dir.path());
+        Self::within(dir.clone(), dir)
+    }
+
+    /// Makes public what a transcript holds, as after a ceremony, and pins the first bundle.
+    pub fn publish(&self, transcript: &Path) {
+        service_world::publish(self.dir.path(), transcript);
     }
 
     /// A copy that runs.
@@ -148,6 +162,24 @@ impl Service {
         self.start_as(command);
     }
 
+    /// Starts the signer and does not wait for it.
+    pub fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// As [`Self::launch`], with variables in the environment of signer and keeper.
+    pub fn launch_with(&mut self, environment: &[(&str, &Path)]) {
+        let mut command = self.signer_command("stele-signer", "run");
+        command.envs(environment.iter().copied());
+        self.spawn(command);
+    }
+
+    /// As [`Self::start`], with variables in the environment of signer and keeper.
+    pub fn start_with(&mut self, environment: &[(&str, &Path)]) {
+        self.launch_with(environment);
+        self.wait_ready();
+    }
+
     /// Starts a stand-in for the signer that ends itself at a step, from when [`Self::arm`] is called.
     pub fn start_aborting(&mut self, step: &str) {
         let _ = std::fs::remove_file(self.path("armed"));
@@ -161,7 +193,25 @@ impl Service {
         std::fs::write(self.path("armed"), "").expect("a file");
     }
 
-    fn start_as(&mut self, mut command: Command) {
+    /// Starts the signer where it will not be ready, and waits until it listens.
+    pub fn start_halted(&mut self) {
+        let command = self.signer_command("stele-signer", "run");
+        self.spawn(command);
+        let until = Instant::now() + PATIENCE;
+        while self.get("/healthz").is_none_or(|page| page.status != 200)
+            || std::net::TcpStream::connect(("127.0.0.1", self.grpc)).is_err()
+        {
+            assert!(Instant::now() < until, "the signer does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn start_as(&mut self, command: Command) {
+        self.spawn(command);
+        self.wait_ready();
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "it runs already");
         let log = std::fs::File::options()
             .create(true)
@@ -174,7 +224,6 @@ impl Service {
             .process_group(0)
             .spawn();
         self.child = Some(child.expect("the signer starts"));
-        self.wait_ready();
     }
 
     /// Waits until it says that it could issue, and listens to callers.
@@ -261,6 +310,13 @@ impl Service {
         }
     }
 
+    /// `kill -9` of signer and keeper, one right after the other.
+    pub fn kill_both(&mut self) {
+        self.kill_keeper();
+        self.kill_signer();
+        self.kill_keeper();
+    }
+
     /// `kill -9` of the keeper.
     pub fn kill_keeper(&self) {
         for pid in self.keepers() {
@@ -302,9 +358,14 @@ impl Service {
     /// Exports the log as the auditor and verifies it as the auditor does; answers with the directory.
     pub fn verify_ledger(&self) -> PathBuf {
         let dir = self.fresh("ledger");
-        succeed(self.stele_as("auditor").args(["audit", "export"]).arg(&dir));
-        succeed(self.stele_as("auditor").args(["audit", "verify"]).arg(&dir));
+        self.verify_export(&dir);
         dir
+    }
+
+    /// Exports the log into a directory, which may hold an older export, and verifies it as the auditor does.
+    pub fn verify_export(&self, dir: &Path) {
+        succeed(self.stele_as("auditor").args(["audit", "export"]).arg(dir));
+        succeed(self.stele_as("auditor").args(["audit", "verify"]).arg(dir));
     }
 
     /// Signs a file with an operator's SSH key in a namespace; the signature lies beside it.
@@ -314,8 +375,14 @@ impl Service {
 
     /// Builds the next bundle from `authority/`, signs it as an operator and applies it. It must be the second one.
     pub fn adopt_next_bundle(&self, operator: &str) {
-        let (bundle, text, signed) = (self.path("next.json"), self.path("next.txt"), self.path("next.signed"));
-        let first = self.first_bundle().to_string();
+        self.adopt_bundle(operator, 1, self.first_bundle());
+    }
+
+    /// Builds the bundle with this number from `authority/`, signs it as an operator and applies it; answers with its
+    /// digest.
+    pub fn adopt_bundle(&self, operator: &str, number: u64, predecessor: Digest) -> Digest {
+        let path = |kind: &str| self.path(&format!("next-{number}.{kind}"));
+        let (bundle, text, signed) = (path("json"), path("txt"), path("signed"));
         let stele = || Command::new(binary_path("stele"));
         succeed(
             stele()
@@ -323,9 +390,9 @@ impl Service {
                 .arg(self.path("authority"))
                 .args([
                     "--number",
-                    "1",
+                    &number.to_string(),
                     "--predecessor",
-                    &first,
+                    &predecessor.to_string(),
                     "--origin",
                     CEREMONY_ORIGIN,
                     "--out",
@@ -346,6 +413,7 @@ impl Service {
                 .arg(&signed),
         );
         succeed(self.stele_as("operator").arg("apply").arg(&signed));
+        Digest::of(&std::fs::read(bundle).expect("the bundle"))
     }
 
     /// The digest of the bundle in force at the start.

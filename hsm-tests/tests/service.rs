@@ -21,7 +21,9 @@ use stele_core::tbs::parse_certificate;
 use stele_core::types::Serial;
 use stele_hsm_tests::scratch::binary_path;
 use stele_hsm_tests::service::{ORIGIN, Service, both, succeed};
-use stele_hsm_tests::service_client::{intermediate, leaf, reason, records, request, runtime, sign, sign_persistently};
+use stele_hsm_tests::service_client::{
+    csr, intermediate, leaf, reason, records, request, runtime, sign, sign_persistently,
+};
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -114,11 +116,7 @@ fn a_refusal_does_not_burn_the_id() {
     let service = Service::started();
     runtime().block_on(async {
         let channel = service.channel("caller");
-        let bad = request(
-            "kube-apiserver-serving",
-            "again",
-            stele_hsm_tests::service_client::csr(None, &["bank.example.com"]),
-        );
+        let bad = request("kube-apiserver-serving", "again", csr(None, &["bank.example.com"]));
         let before = refused(&channel, bad).await;
         assert_eq!(before, (Code::InvalidArgument, Some(Reason::PolicyRefused)));
         sign_persistently(&channel, &leaf("again")).await;
@@ -495,4 +493,45 @@ fn the_certificate_is_loaded_again_and_a_bad_one_is_not() {
     wait_for("the server's certificate is loaded again", 1);
     let answer = runtime.block_on(async { sign(&service.channel("caller"), leaf("new-state")).await });
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[test]
+fn a_flood_of_refusals_is_recorded_in_aggregate() {
+    let mut service = Service::started();
+    let runtime = runtime();
+    let refused = request(
+        "kube-apiserver-serving",
+        "flood",
+        csr(Some("kube-apiserver"), &["other.example.org"]),
+    );
+    runtime.block_on(async {
+        let channel = service.channel("caller");
+        for n in 0..50 {
+            let call = sign(
+                &channel,
+                v1::SignRequest {
+                    request_id: format!("flood:{n}"),
+                    ..refused.clone()
+                },
+            );
+            let status = call.await.expect_err("a refusal");
+            assert_eq!(reason(&status), Some(Reason::PolicyRefused), "{status:?}");
+        }
+    });
+    // What was counted is recorded at the latest when the service ends.
+    service.stop();
+    service.start();
+    let records = runtime.block_on(records(&service));
+    let singles = records.iter().filter(|r| matches!(r.body, Body::Refusal(_))).count();
+    let counted: Vec<_> = records
+        .iter()
+        .filter_map(|r| match &r.body {
+            Body::RefusalsCounted(counted) => Some(counted.reasons.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(singles, 20);
+    assert_eq!(counted, [[("POLICY_REFUSED".to_owned(), 30)].into()]);
+    service.verify_ledger();
+    service.stop();
 }

@@ -10,8 +10,11 @@ mod clients;
 mod floor;
 mod ledger;
 mod load;
+mod policy;
 mod service;
 mod signatures;
+
+pub use policy::policy;
 
 use clients::Credentials;
 pub use ledger::ledger;

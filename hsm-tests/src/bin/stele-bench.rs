@@ -13,10 +13,11 @@ fn main() -> ExitCode {
         ["ledger", "--certificates", count] if count.parse::<u64>().is_ok_and(|n| n > 0) => {
             bench::ledger(count.parse().unwrap_or(1))
         }
+        ["policy"] => bench::policy(),
         _ => {
             eprintln!(
-                "usage: stele-bench issue --module LIBRARY | stele-bench ledger --certificates N (run hsm-tests/bench, \
-                 which prepares the token)"
+                "usage: stele-bench issue --module LIBRARY | stele-bench ledger --certificates N | stele-bench policy \
+                 (run hsm-tests/bench, which prepares the token)"
             );
             return ExitCode::from(2);
         }

@@ -4,6 +4,7 @@
 //! reason; what RFC 5280 makes a certificate of ours unusable or dangerous without cannot be waived.
 
 mod names;
+mod punycode;
 mod structure;
 mod usages;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stele_core::crl::CrlView;
 use stele_core::record::{
-    Authority, Body, BundleAdopted, Failed, FreezeTarget, Intent, Issued, Purpose, Revocation, Unknown,
+    Authority, Body, BundleAdopted, Failed, FreezeTarget, Halted, Intent, Issued, Purpose, Revocation, Unknown,
 };
 use stele_core::tbs::assemble;
 use stele_core::types::{Digest, KeyName, Time};
@@ -61,7 +61,12 @@ pub(crate) fn admit(
             });
             changes
         }
-        (Body::Recovery(_), Facts::Texts(texts)) => use_texts(ledger, texts, index)?,
+        (Body::Recovery(recovery), Facts::Texts(texts)) => {
+            let mut changes = use_texts(ledger, texts, index)?;
+            changes.extend(recovered(state, &recovery.action));
+            changes
+        }
+        (Body::Halted(halted), _) => halted_changes(state, halted, index)?,
         (Body::KeyGenerated(key), _) => {
             require(!state.keys.contains_key(&key.key), "key_generated.key exists already")?;
             let held = crate::state::HeldKey {
@@ -354,6 +359,28 @@ fn bundle_changes(
         bundle: bundle.clone(),
     }));
     Ok(changes)
+}
+
+/// The key of the halt in the state.
+const HALTED: &[u8] = b"halted";
+
+fn halted_changes(state: &mut State, halted: &Halted, index: u64) -> Result<Vec<Change>, KeeperError> {
+    let why = format!(
+        "witnesses: {} (record {index}); find out which history is true; where it is this one, operators confirm it with \
+         a `history` recovery",
+        halted.found
+    );
+    let change = put(table::META, HALTED.to_vec(), &why)?;
+    state.halted = Some(why);
+    Ok(vec![change])
+}
+
+/// What a recovery ends.
+fn recovered(state: &mut State, action: &str) -> Option<Change> {
+    (action == "history" && state.halted.take().is_some()).then(|| Change::Delete {
+        table: table::META,
+        key: HALTED.to_vec(),
+    })
 }
 
 fn revocation_changes(

@@ -10,6 +10,7 @@ use stele_core::record::{Authority, Body, CaCertificate, Intent, Issued, LogPurp
 use stele_core::tbs::{TbsView, parse_certificate, parse_tbs};
 use stele_core::types::{B64, Digest};
 
+use crate::ceremonial;
 use crate::error::KeeperError;
 use crate::policy;
 use crate::reading::{Chunks, Readers};
@@ -88,7 +89,7 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    fn resolve(&self, payload: &Payload) -> Result<Vec<u8>, KeeperError> {
+    pub(crate) fn resolve(&self, payload: &Payload) -> Result<Vec<u8>, KeeperError> {
         match payload {
             Payload::Inline(bytes) => Ok(bytes.0.clone()),
             chunked @ Payload::Chunks { .. } => self.readers.with(|r| Ok(chunked.resolve(&Chunks(r))?)),
@@ -154,11 +155,21 @@ pub(crate) fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Re
             policy::examine_plan(&ceremony::Plan::decode(&bytes)?, plan, around)?;
             Facts::Plan
         }
+        Body::SignerRequest(request) => {
+            ceremonial::examine_request(request, around)?;
+            Facts::Plain
+        }
         Body::CaCertificate(ca) => Facts::Ca(ca_facts(ca, around)?),
         Body::Unfreeze(unfreeze) => Facts::Texts(policy::examine_unfreeze(unfreeze, around)?),
         Body::Recovery(recovery) => Facts::Texts(policy::examine_recovery(recovery, around)?),
         Body::Revocation(revocation) if !revocation.texts.is_empty() => {
             Facts::Texts(policy::examine_revocation(revocation, around)?)
+        }
+        Body::Halted(halted) => {
+            // Another history is judged here, never by hearsay: the caller shows the checkpoint.
+            let hearsay = matches!(asker, Asker::Connection(_)) && halted.checkpoint.is_some();
+            require(!hearsay, "halted.checkpoint: show the checkpoint itself (`seen`)")?;
+            Facts::Plain
         }
         _ => Facts::Plain,
     };

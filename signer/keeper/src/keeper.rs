@@ -11,7 +11,7 @@ use stele_core::keeping::{Appended, Committed};
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
 use stele_core::types::{Digest, KeyName, unhex};
 use stele_hsm::{SignError, Token, TokenKey};
-use stele_ledger::Ledger;
+use stele_ledger::{Change, Ledger};
 
 use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
@@ -20,8 +20,10 @@ use crate::config::Config;
 use crate::error::KeeperError;
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
+use crate::mending::Mending;
 use crate::reading::Readers;
 use crate::state::State;
+use crate::witness::Witnesses;
 use crate::writer::{Job, Shared, Writer, Written};
 
 /// How long an outcome waits for its checkpoint.
@@ -42,7 +44,9 @@ pub(crate) struct Keeper {
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: BTreeMap<KeyName, TokenKey>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    /// What witnesses cosigned.
+    pub(crate) witnesses: Witnesses,
     jobs: SyncSender<Job>,
 }
 
@@ -78,6 +82,7 @@ impl Keeper {
                 "the checkpoint key in the token is not that of the log's genesis".to_owned(),
             ));
         }
+        let witnesses = Witnesses::load(&ledger)?;
         let clock = Clock::start(config.limits.clock_step());
         let stopped = restart_gap(&state, &clock, config);
         let checkpoints = Checkpoints::new(
@@ -93,6 +98,7 @@ impl Keeper {
             clock: Mutex::new(clock),
             checkpoints,
             stopped: Mutex::new(stopped),
+            mending: Mending::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE);
         let token = Arc::new(token);
@@ -107,6 +113,7 @@ impl Keeper {
             token,
             keys,
             shared,
+            witnesses,
             jobs,
         };
         Ok((keeper, threads))
@@ -130,10 +137,10 @@ impl Keeper {
         self.shared.checkpoints.size()
     }
 
-    /// Why nothing is signed at the moment.
+    /// Why nothing is signed, or nothing recorded, at the moment.
     #[must_use]
     pub(crate) fn stopped(&self) -> Option<String> {
-        self.shared.stopped()
+        self.shared.stopped().or_else(|| self.shared.mending.failure())
     }
 
     /// Index of the newest bundle's record.
@@ -157,6 +164,9 @@ impl Keeper {
     }
 
     fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+        if let Body::Intent(intent) = &body {
+            self.require_witnessed(intent)?;
+        }
         let standing = self.shared.standing();
         let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
             Reading::Good(now) => now,
@@ -189,7 +199,7 @@ impl Keeper {
     /// # Errors
     /// [`KeeperError::FateUnknown`] when the key may have signed; anything else when it did not.
     pub(crate) fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
-        if let Some(why) = self.stopped() {
+        if let Some(why) = self.shared.stopped() {
             return Err(KeeperError::Stopped(why));
         }
         self.shared.lives.call(index)?;
@@ -198,7 +208,7 @@ impl Keeper {
             .lives
             .get(index)
             .ok_or_else(|| KeeperError::refused("the intent is gone"))?;
-        let outcome = self.permit_and_sign(&live, deadline);
+        let outcome = self.permit_and_sign(index, &live, deadline);
         let phase = match &outcome {
             Ok(signature) => Phase::Signed(signature.clone()),
             Err(KeeperError::FateUnknown(_)) => Phase::Unclear,
@@ -211,7 +221,14 @@ impl Keeper {
         outcome
     }
 
-    fn permit_and_sign(&self, live: &crate::live::Live, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
+    fn permit_and_sign(
+        &self,
+        index: u64,
+        live: &crate::live::Live,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, KeeperError> {
+        self.require_witnessed(&live.intent)?;
+        self.require_cosigned(index, &live.intent)?;
         if live.intent.authority != stele_core::record::Authority::Bootstrap {
             let standing = self.shared.standing();
             still_permitted(&live.intent, standing.bundle_digest(), &standing.frozen)?;
@@ -257,27 +274,26 @@ impl Keeper {
         })
     }
 
-    /// A checkpoint over everything that is durable now.
+    /// A checkpoint over everything that is durable now: its size and the note, without cosignatures.
     ///
     /// # Errors
     /// When the token does not sign one in time.
-    pub(crate) fn checkpoint(&self) -> Result<String, KeeperError> {
-        self.shared
-            .checkpoints
-            .covering(self.size(), CHECKPOINT_PATIENCE)
-            .map(|(_, note)| note)
+    pub(crate) fn newest_checkpoint(&self) -> Result<(u64, String), KeeperError> {
+        self.shared.checkpoints.covering(self.size(), CHECKPOINT_PATIENCE)
     }
 
-    /// Records that the fate of an intent is not known.
+    /// Has the writer store a change of the state that comes with no record.
+    pub(crate) fn keep(&self, change: Change) {
+        // Only when the keeper is shutting down; it is obtained again.
+        let _ = self.jobs.send(Job::Keep(change));
+    }
+
+    /// Records that the fate of an intent is not known. When that cannot be recorded now, the keeper goes on trying.
     ///
     /// # Errors
-    /// When the intent has an outcome, or the key is being called at this moment.
+    /// When the intent has an outcome, or the key is being called at this moment; when it is not recorded yet.
     pub(crate) fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
-        if self.shared.lives.get(index).is_some_and(|l| l.phase == Phase::Called) {
-            return Err(KeeperError::Busy(format!(
-                "the key is being called for the intent at {index}"
-            )));
-        }
+        self.shared.lives.abandon(index)?;
         let open = self
             .shared
             .state
@@ -294,7 +310,23 @@ impl Keeper {
             not_after: open.not_after,
             reason: reason.chars().take(500).collect(),
         };
-        self.append(Body::Unknown(unknown), Asker::Itself).map(|_| ())
+        let recorded = self.append(Body::Unknown(unknown), Asker::Itself).map(drop);
+        if recorded.is_err() {
+            self.shared.mending.abandon(index, reason);
+        }
+        recorded
+    }
+
+    /// Tries again what a failing disk left undone.
+    pub(crate) fn mend(&self) {
+        if self.shared.mending.failure().is_some() {
+            let _ = self.jobs.try_send(Job::TryAgain);
+        }
+        for (index, reason) in self.shared.mending.take_abandoned() {
+            if let Err(error) = self.unknown(index, &reason) {
+                tracing::debug!(index, %error, "an abandoned intent is not settled yet");
+            }
+        }
     }
 
     /// Records as unknown every intent that is open in the log: at the start, before the socket exists.
@@ -319,7 +351,7 @@ impl Keeper {
     pub(crate) fn connection_lost(&self, connection: u64) {
         for index in self.shared.lives.of_connection(connection) {
             if let Err(error) = self.unknown(index, "the caller's connection was lost") {
-                tracing::warn!(index, %error, "an abandoned intent could not be settled; the next start will");
+                tracing::warn!(index, %error, "an abandoned intent is not settled yet");
             }
         }
     }

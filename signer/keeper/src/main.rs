@@ -2,6 +2,7 @@
 //! the quorum against its own caller.
 
 mod admit;
+mod ceremonial;
 mod checkpoints;
 mod clock;
 mod config;
@@ -10,11 +11,13 @@ mod examine;
 mod init;
 mod keeper;
 mod live;
+mod mending;
 mod pin;
 mod policy;
 mod reading;
 mod server;
 mod state;
+mod witness;
 mod writer;
 
 use std::path::PathBuf;

@@ -22,6 +22,8 @@ use crate::keeper::Keeper;
 const PAGE_BYTES: usize = 512 * 1024;
 /// The most random bytes in one answer.
 const MAX_RANDOM: u32 = 1024;
+/// How often what a failing disk left undone is tried again.
+const MEND_EVERY: Duration = Duration::from_millis(500);
 /// How often the accepting thread looks whether it should end.
 const ACCEPT_POLL: Duration = Duration::from_millis(50);
 
@@ -31,6 +33,20 @@ const ACCEPT_POLL: Duration = Duration::from_millis(50);
 /// When the socket cannot be made.
 pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) -> Result<(), KeeperError> {
     let listener = listen(&config.socket)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ending.load(Ordering::Relaxed) {
+                std::thread::sleep(MEND_EVERY);
+                keeper.mend();
+            }
+        });
+        accept(keeper, config, &listener, ending);
+    });
+    let _ = std::fs::remove_file(&config.socket);
+    Ok(())
+}
+
+fn accept(keeper: &Arc<Keeper>, config: &Config, listener: &UnixListener, ending: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
     let numbers = AtomicU64::new(1);
     while !ending.load(Ordering::Relaxed) {
@@ -67,8 +83,6 @@ pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) 
             tracing::warn!(%error, "no thread for a connection");
         }
     }
-    let _ = std::fs::remove_file(&config.socket);
-    Ok(())
 }
 
 fn listen(path: &Path) -> Result<UnixListener, KeeperError> {
@@ -164,6 +178,17 @@ fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError>
         Ask::Checkpoint(_) => Answer::Bytes(wire::Bytes {
             bytes: keeper.checkpoint()?.into_bytes(),
         }),
+        Ask::Published(_) => Answer::Bytes(wire::Bytes {
+            bytes: keeper.published()?.into_bytes(),
+        }),
+        Ask::Cosigned(note) => {
+            keeper.cosigned(&note.note)?;
+            Answer::Done(Empty {})
+        }
+        Ask::Seen(note) => {
+            keeper.seen(&note.note)?;
+            Answer::Done(Empty {})
+        }
         Ask::Read(read) => Answer::List(wire::List {
             items: page(keeper, read)?,
         }),
@@ -247,7 +272,7 @@ fn status(keeper: &Keeper) -> wire::Status {
             })
             .collect(),
         bundle_index_plus_one: keeper.bundle_index().map_or(0, |i| i + 1),
-        stopped: keeper.stopped().unwrap_or_default(),
+        stopped: keeper.stopped().or_else(|| keeper.unwitnessed()).unwrap_or_default(),
     }
 }
 

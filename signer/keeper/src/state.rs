@@ -15,7 +15,7 @@ use crate::error::KeeperError;
 
 /// Tables of the state.
 pub(crate) mod table {
-    /// Single values: `last_time`, `bundle`, `authority_origin`.
+    /// Single values: `last_time`, `bundle`, `authority_origin`, `cosigned`, `halted`.
     pub(crate) const META: &str = "meta";
     /// Key name to [`super::HeldKey`].
     pub(crate) const KEY: &str = "key";
@@ -126,6 +126,8 @@ pub(crate) struct State {
     pub(crate) gone: BTreeMap<(KeyName, Serial), Gone>,
     /// Numbers of the newest CRLs.
     pub(crate) crl_numbers: HashMap<KeyName, u64>,
+    /// Why signing has halted until operators confirm this history.
+    pub(crate) halted: Option<String>,
 }
 
 /// What threads beside the writer judge by. It is of the durable state and never of a batch under way, so that nobody
@@ -140,6 +142,8 @@ pub(crate) struct Standing {
     pub(crate) authority_origin: Option<Origin>,
     /// What is frozen.
     pub(crate) frozen: HashSet<FreezeTarget>,
+    /// Why signing has halted until operators confirm this history.
+    pub(crate) halted: Option<String>,
 }
 
 impl Standing {
@@ -265,6 +269,7 @@ impl State {
                 .collect::<Result<_, _>>()?,
             gone: map(ledger, table::GONE, name_and_serial)?,
             crl_numbers: map(ledger, table::CRL, name)?.into_iter().collect(),
+            halted: get(ledger, table::META, b"halted")?,
         })
     }
 
@@ -281,6 +286,7 @@ impl State {
             bundle: self.bundle.clone(),
             authority_origin: self.authority_origin.clone(),
             frozen: self.frozen.clone(),
+            halted: self.halted.clone(),
         }
     }
 

@@ -16,6 +16,7 @@ mod doors;
 mod enrol;
 mod error;
 mod find;
+mod floods;
 mod follower;
 mod handlers;
 mod http;
@@ -41,6 +42,7 @@ mod tiles;
 mod tls;
 mod tree;
 mod views;
+mod witness;
 mod workers;
 
 use std::process::ExitCode;

@@ -61,6 +61,9 @@ impl Verifier {
         self.judge_authority(at, &intent, &signed, &mut faults);
         self.judge_proposal(at, &intent, &signed, &mut faults);
         self.judge_freeze(index, &intent, &mut faults);
+        if let Some(finding) = self.watch_intent(index, &intent) {
+            faults.add(finding);
+        }
         self.judge_request(index, &intent, &mut faults);
         let owns_serial = self.judge_serial(index, &intent, &mut faults);
         match &tbs {
@@ -215,9 +218,12 @@ impl Verifier {
         }
         let Some(previous) = intent.previous else { return };
         faults.count("previous attempt");
+        let planned = matches!(intent.authority, Authority::Plan { .. });
         let same = |r: &RequestRef| {
-            (&r.caller, &r.id, r.digest) == (&intent.request.caller, &intent.request.id, intent.request.digest)
-                && r.attempt < intent.request.attempt
+            let asked = &intent.request;
+            let again = (&r.caller, &r.id, r.digest) == (&asked.caller, &asked.id, asked.digest);
+            // A plan cannot change once it is signed, so the next attempt stands in another plan.
+            (again && r.attempt < asked.attempt) || (planned && !again && r.caller == asked.caller)
         };
         if !self.unfulfilled.get(&previous).is_some_and(same) {
             let expected = "an earlier attempt at this request that failed or is unknown";

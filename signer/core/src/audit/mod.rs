@@ -23,6 +23,7 @@ mod report;
 mod serials;
 mod stops;
 mod texts;
+mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -30,9 +31,10 @@ pub use examine::{Examined, SignatureCheck, examine, examine_again};
 pub use proof::{ProofReport, check_proof};
 pub use report::{Finding, Imported, OtherLog, Report, Severity};
 
+use crate::ceremony::ProvenBundle;
 use crate::checkpoint::{Checkpoint, NoteVerifier};
 use crate::merkle::{Frontier, Hash};
-use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef};
+use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, SignerRequest};
 use crate::types::{Digest, Time};
 use chunks::Chunks;
 use examine::Read;
@@ -42,6 +44,7 @@ use policy::Bundles;
 use proposal::{OpenPlan, OpenProposal};
 use report::Tally;
 use serials::{Attempts, Serials};
+use witnesses::Watch;
 
 /// What the auditor brings along.
 #[derive(Clone, Default)]
@@ -79,10 +82,16 @@ pub struct Verifier {
     plans: BTreeMap<u64, OpenPlan>,
     proposals: BTreeMap<u64, OpenProposal>,
     frozen: HashSet<FreezeTarget>,
+    /// What witnesses and others say of this log.
+    watch: Watch,
     /// Digests of the root certificates that the log recorded on their own.
     roots: BTreeSet<Digest>,
     imported: Vec<Imported>,
     other_logs: Vec<OtherLog>,
+    /// The signer's newest request, in a ceremony's log.
+    request: Option<SignerRequest>,
+    /// The bundles that it proves the signer's log to have adopted.
+    adopted_elsewhere: Vec<ProvenBundle>,
     unchecked: BTreeSet<&'static str>,
 }
 
@@ -112,9 +121,12 @@ impl Verifier {
             plans: BTreeMap::new(),
             proposals: BTreeMap::new(),
             frozen: HashSet::new(),
+            watch: Watch::default(),
             roots: BTreeSet::new(),
             imported: Vec::new(),
             other_logs: Vec::new(),
+            request: None,
+            adopted_elsewhere: Vec::new(),
             unchecked: BTreeSet::new(),
         }
     }
@@ -192,6 +204,7 @@ impl Verifier {
             texts,
         } = read;
         let at = (index, time);
+        self.keep_root();
         self.judge_time(index, time);
         self.require_genesis(index, matches!(body, Body::Genesis(_)));
         self.judge_purpose(index, &body);
@@ -215,6 +228,8 @@ impl Verifier {
             Body::Freeze(freeze) => self.freeze(freeze),
             Body::Unfreeze(unfreeze) => self.unfreeze(at, &unfreeze, texts),
             Body::Recovery(recovery) => self.recovery(at, &recovery, texts),
+            Body::Cosigned(cosigned) => self.cosigned(index, &cosigned),
+            Body::Halted(halted) => self.halted(at, &halted),
             // What happened, without a bearing on what may be signed.
             Body::Started(_)
             | Body::Stopped(_)
@@ -223,7 +238,9 @@ impl Verifier {
             | Body::CeremonyNote(_)
             | Body::CeremonyClosed(_)
             | Body::Refusal(_)
-            | Body::AccessRefused(_) => {}
+            | Body::AccessRefused(_)
+            | Body::RefusalsCounted(_)
+            | Body::WitnessResult(_) => {}
         }
         None
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::punycode::is_label;
 use super::{Lint, require};
 use crate::names::{AttributeType, San, Usage};
 use crate::tbs::{TbsView, oid};
@@ -84,9 +85,17 @@ pub(super) const LINTS: &[Lint] = &[
         id: "dns-syntax",
         citation: "RFC 5280 section 4.2.1.6, RFC 1034 section 3.5, RFC 6125 section 6.4.3",
         field: "san.dns",
-        permitted: "at most 253 characters in labels of 1 to 63 letters, digits and inner hyphens (A-labels decoded elsewhere), `*` only as the whole first of at least two labels, no address",
+        permitted: "at most 253 characters in labels of 1 to 63 letters, digits and inner hyphens, `*` only as the whole first of at least two labels, no address",
         waivable: false,
         check: |c| each(c, |san| matches!(san, San::Dns(name) if !is_dns_name(name))),
+    },
+    Lint {
+        id: "a-label",
+        citation: "RFC 5890 section 2.3.2.1, RFC 5891 section 4.2.3.1, RFC 3492",
+        field: "san.dns",
+        permitted: "labels with hyphens as third and fourth character only as A-labels: `xn--` and the canonical encoding of a label that is not ASCII",
+        waivable: false,
+        check: |c| each(c, |san| matches!(san, San::Dns(name) if !name.split('.').all(is_label))),
     },
     Lint {
         id: "uri-syntax",

@@ -7,6 +7,7 @@ pub(crate) use judge::{frozen, within_ceiling};
 use stele_api::convert::{Issued, SignAnswer};
 use stele_api::status::{Failure, Reason};
 use stele_core::door::{Asked, DoorError, Evidence, Linted};
+use stele_core::keeping::Keeper as _;
 use stele_core::profile::Approval;
 use stele_core::record::RequestRef;
 use stele_core::request::SignRequest;
@@ -18,6 +19,9 @@ use crate::clock;
 use crate::error::SignerError;
 use crate::signer::{Signer, Who};
 use crate::snapshot::{Ca, Snapshot};
+
+/// The method that records name when a rate is exceeded.
+const SIGN: &str = "/stele.v1.SigningService/Sign";
 
 /// What the look-up found.
 enum Standing {
@@ -47,7 +51,9 @@ impl Signer {
         };
         let now = clock::now();
         let rate = self.profile(who, request, &snapshot).ok().and_then(|p| p.rate.as_ref());
-        self.rates.take(rate, who.san(), &request.profile, now)?;
+        self.rates
+            .take(rate, who.san(), &request.profile, now)
+            .map_err(|failure| self.turn_away(who.san(), SIGN, failure))?;
         let (linted, ca) = self
             .judge(who, request, &snapshot)?
             .map_err(|(reason, refusal)| self.refuse(who, request, reason, refusal))?;
@@ -165,23 +171,29 @@ impl Signer {
         asked: Asked,
     ) -> Result<stele_core::door::Issued, SignerError> {
         let (keeper, steps) = (&self.keeper, &*self.steps);
+        let purpose = linted.purpose();
+        self.require_witnesses(purpose)?;
         let tbs = keeper.payload(linted.tbs())?;
         let recorded = linted
             .authorise(evidence)?
             .record(keeper, asked, tbs, steps)
             .inspect_err(|_| self.doubts.add())?;
         let intent = recorded.intent();
+        self.await_witnesses(purpose, intent);
         let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
             let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
             verified.commit(keeper, whole, steps)
         });
         match done {
             Ok(issued) => {
-                self.follow_through(issued.committed.index)?;
+                self.follow_through(issued.committed.index)
+                    .inspect_err(|_| self.doubts.add())?;
                 Ok(issued)
             }
             Err(error) => {
                 tracing::warn!(intent, %error, "not issued");
+                // Where it has an outcome the keeper refuses this; otherwise nobody else would ever settle it.
+                let _ = keeper.give_up(intent, &error.to_string());
                 // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
                 self.doubts.add();
                 let _ = self.catch_up();
