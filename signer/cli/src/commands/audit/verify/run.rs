@@ -34,7 +34,7 @@ impl Verified {
 }
 
 /// Beyond so many entries nobody looks for CA certificates: it is no ceremony's log.
-const SMALL_LOG: u64 = 100_000;
+pub(super) const SMALL_LOG: u64 = 100_000;
 /// Signatures that a core verifies at a time.
 const CHECKS: usize = 32;
 
