@@ -128,6 +128,11 @@ impl Verifier {
             Authority::Policy => self.automatic(intent),
             Authority::Approvals(_) => self.approved(time, intent, signed),
             Authority::Plan { plan, step } => self.planned(*plan, *step, intent),
+            Authority::Succession => Err(Error::malformed(
+                "authority",
+                "succession",
+                "bootstrap, policy, approvals or a plan; succession is for the checkpoint key of a log that continues another",
+            )),
         };
         faults.check(index, "authority", result);
     }

@@ -69,6 +69,12 @@ pub enum Body {
     Unfreeze(Unfreeze),
     /// Operators decided on a recovery.
     Recovery(Recovery),
+    /// A key pair was destroyed in the token.
+    KeyDestroyed(KeyDestroyed),
+    /// The last record of an epoch: another log goes on.
+    EpochClosed(EpochClosed),
+    /// Near the beginning of an epoch that continues another: what it takes over.
+    CarriedOver(CarriedOver),
 }
 
 impl Body {
@@ -103,6 +109,9 @@ impl Body {
             Self::Freeze(_) => "freeze",
             Self::Unfreeze(_) => "unfreeze",
             Self::Recovery(_) => "recovery",
+            Self::KeyDestroyed(_) => "key_destroyed",
+            Self::EpochClosed(_) => "epoch_closed",
+            Self::CarriedOver(_) => "carried_over",
         }
     }
 
@@ -111,7 +120,13 @@ impl Body {
     pub const fn keeper_only(&self) -> bool {
         matches!(
             self,
-            Self::Genesis(_) | Self::TokenLogin(_) | Self::ClockStep(_) | Self::KeyGenerated(_) | Self::Unknown(_)
+            Self::Genesis(_)
+                | Self::TokenLogin(_)
+                | Self::ClockStep(_)
+                | Self::KeyGenerated(_)
+                | Self::KeyDestroyed(_)
+                | Self::CarriedOver(_)
+                | Self::Unknown(_)
         )
     }
 }
@@ -150,8 +165,14 @@ pub struct Genesis {
 pub struct Predecessor {
     /// Its origin.
     pub origin: Origin,
+    /// Its verifier key.
+    pub vkey: String,
     /// Its last known checkpoint, verbatim.
     pub checkpoint: String,
+    /// SHA-256 of what is carried over, which follows in a `carried_over` record.
+    pub carry_over_sha256: Digest,
+    /// The quorum's signed texts (`stele-succession-v1`): whether the change was planned, or what is missing.
+    pub texts: Vec<SignedText>,
 }
 
 /// What a token says of itself.
@@ -378,6 +399,8 @@ pub enum Authority {
     Policy,
     /// Operators' signed texts over this very TBS.
     Approvals(Vec<SignedText>),
+    /// The quorum's texts in this log's genesis, which name the predecessor.
+    Succession,
     /// A step of the plan recorded at an index of this log.
     Plan {
         /// Index of the plan's record.
@@ -439,6 +462,9 @@ pub struct Decision {
     pub approve: bool,
     /// The text and its signature.
     pub text: SignedText,
+    /// The operator's words, if any; the signed text does not cover them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// The requester took it back.
@@ -449,6 +475,9 @@ pub struct Withdrawal {
     pub proposal: u64,
     /// By whom.
     pub caller: CallerSan,
+    /// Why, in the requester's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A refused request.
@@ -467,6 +496,9 @@ pub struct Refused {
     pub violations: Vec<Violation>,
     /// How many there were in all.
     pub total: u64,
+    /// The whole request as the caller made it, where it fits in a record; `digest` is its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<SignRequest>>,
 }
 
 /// A refused peer or call.
@@ -579,6 +611,9 @@ pub struct Revocation {
     pub by: CallerSan,
     /// The quorum's texts, where the certificate is a CA's.
     pub texts: Vec<SignedText>,
+    /// What else the one who asked had to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What can be frozen.
@@ -623,6 +658,46 @@ pub struct Recovery {
     pub action: String,
     /// The quorum's texts.
     pub texts: Vec<SignedText>,
+}
+
+/// A key pair that is no longer in the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDestroyed {
+    /// Its name; no later key of this log has it.
+    pub key: KeyName,
+    /// SHA-256 of its SPKI.
+    pub spki_sha256: Digest,
+    /// The quorum's texts (`stele-key-v1`).
+    pub texts: Vec<SignedText>,
+}
+
+/// The log that goes on after this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Successor {
+    /// Its origin.
+    pub origin: Origin,
+    /// Its verifier key.
+    pub vkey: String,
+}
+
+/// The end of an epoch: nothing follows in this log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochClosed {
+    /// Where it goes on.
+    pub successor: Successor,
+    /// The quorum's texts (`stele-close-v1`).
+    pub texts: Vec<SignedText>,
+}
+
+/// What a log takes over from its predecessor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarriedOver {
+    /// The carry-over file (`epoch::CarryOver`), whose digest stands in the genesis and in the texts there.
+    pub carry_over: Payload,
 }
 
 impl Intent {
