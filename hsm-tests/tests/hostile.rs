@@ -269,7 +269,7 @@ impl WithoutSubject for CertificateSpec {
 
 fn refused<T: std::fmt::Debug>(result: Result<T, KeeperFault>, because: &str) {
     match result {
-        Err(KeeperFault::Refused(why)) => {
+        Err(KeeperFault::Refused(why) | KeeperFault::QuorumNotMet(why)) => {
             assert!(why.contains(because), "refused, but not because of `{because}`: {why}")
         }
         other => panic!("not refused (`{because}`): {other:?}"),

@@ -12,7 +12,7 @@ use crate::error::IndexError;
 /// "STLX", SQLite's application id of an index.
 const APPLICATION_ID: i32 = 0x5354_4c58;
 /// Raised with every change of the tables or of what is written into them; an older file is rebuilt, not migrated.
-const FORMAT_VERSION: i32 = 1;
+const FORMAT_VERSION: i32 = 2;
 /// Readers never wait for the writer (WAL); only recovery after a crash makes connections wait for each other.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -65,6 +65,8 @@ const SCHEMA: &str = "
     CREATE TABLE revoked (key TEXT NOT NULL, serial TEXT NOT NULL, idx INTEGER NOT NULL, time INTEGER NOT NULL,
         not_after INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (key, serial)) STRICT, WITHOUT ROWID;
     CREATE INDEX revoked_until ON revoked (key, not_after);
+    CREATE TABLE carried (key TEXT NOT NULL, serial TEXT NOT NULL, not_after INTEGER NOT NULL, ca INTEGER NOT NULL,
+        PRIMARY KEY (key, serial)) STRICT, WITHOUT ROWID;
     CREATE TABLE frozen (target TEXT PRIMARY KEY, idx INTEGER NOT NULL) STRICT;
     CREATE TABLE bundle (only INTEGER PRIMARY KEY CHECK (only = 0), idx INTEGER NOT NULL, number TEXT NOT NULL,
         sha256 TEXT NOT NULL, bytes BLOB, fault TEXT) STRICT;";

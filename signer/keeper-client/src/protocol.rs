@@ -17,7 +17,7 @@ pub const MAX_FRAME: usize = 1024 * 1024;
 #[derive(Clone, PartialEq, Message)]
 pub struct Request {
     /// What is asked; an absent one is refused.
-    #[prost(oneof = "Ask", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "Ask", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 40")]
     pub ask: Option<Ask>,
 }
 
@@ -66,6 +66,9 @@ pub enum Ask {
     /// Sign with a session key, to see that the token really signs.
     #[prost(message, tag = "14")]
     Probe(Empty),
+    /// Generate or destroy a key.
+    #[prost(message, tag = "40")]
+    Key(KeyOrder),
 }
 
 /// Nothing.
@@ -173,11 +176,30 @@ pub struct CrlQuery {
     pub key: String,
 }
 
+/// What operators say about a key.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct KeyOrder {
+    /// Their signed texts.
+    #[prost(message, repeated, tag = "1")]
+    pub texts: Vec<SignedText>,
+}
+
+/// A text with its SSH signature.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct SignedText {
+    /// The exact text.
+    #[prost(string, tag = "1")]
+    pub text: String,
+    /// The armored signature.
+    #[prost(string, tag = "2")]
+    pub signature: String,
+}
+
 /// The keeper's message.
 #[derive(Clone, PartialEq, Message)]
 pub struct Reply {
     /// The answer.
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 40")]
     pub answer: Option<Answer>,
 }
 
@@ -211,6 +233,9 @@ pub enum Answer {
     /// What a CRL must list.
     #[prost(message, tag = "9")]
     CrlState(CrlState),
+    /// A key was generated or destroyed.
+    #[prost(message, tag = "40")]
+    KeyDone(KeyDone),
 }
 
 /// A refusal.
@@ -277,6 +302,17 @@ pub struct Key {
     /// Its SPKI in DER.
     #[prost(bytes = "vec", tag = "2")]
     pub spki: Vec<u8>,
+}
+
+/// What became of a key.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct KeyDone {
+    /// Index of its record.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The CSR of a new key; empty for one that was destroyed.
+    #[prost(bytes = "vec", tag = "2")]
+    pub csr: Vec<u8>,
 }
 
 /// What the keeper holds.

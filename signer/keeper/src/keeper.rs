@@ -2,26 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use stele_core::authority::texts::KeyText;
 use stele_core::checkpoint::{self, NoteVerifier};
 use stele_core::keeping::{Appended, Committed};
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
-use stele_core::types::{Digest, KeyName, unhex};
-use stele_hsm::{SignError, Token, TokenKey};
+use stele_core::types::{Digest, KeyName, SignedText, unhex};
+use stele_hsm::{KeyOrigin, SignError, Token, TokenKey};
 use stele_ledger::Ledger;
 
 use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading};
 use crate::config::Config;
-use crate::error::KeeperError;
+use crate::error::{KeeperError, Stop};
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
+use crate::policy;
 use crate::reading::Readers;
-use crate::state::State;
+use crate::state::{Standing, State, closed_epoch};
+use crate::watchdog::Watchdog;
 use crate::writer::{Job, Shared, Writer, Written};
 
 /// How long an outcome waits for its checkpoint.
@@ -39,9 +42,11 @@ pub(crate) struct Keeper {
     pub(crate) genesis: Genesis,
     /// Readers of the log.
     pub(crate) readers: Readers,
+    /// Ends the process when a call of the module hangs.
+    pub(crate) watch: Arc<Watchdog>,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
-    keys: BTreeMap<KeyName, TokenKey>,
+    keys: RwLock<BTreeMap<KeyName, TokenKey>>,
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
 }
@@ -79,7 +84,10 @@ impl Keeper {
             ));
         }
         let clock = Clock::start(config.limits.clock_step());
-        let stopped = restart_gap(&state, &clock, config);
+        let stopped = match &state.closed {
+            Some(successor) => Some(closed_epoch(successor)),
+            None => restart_gap(&state, &clock, config).map(Stop::Clock),
+        };
         let checkpoints = Checkpoints::new(
             genesis.origin.clone(),
             ledger.size(),
@@ -97,15 +105,17 @@ impl Keeper {
         let (jobs, receiver) = sync_channel(QUEUE);
         let token = Arc::new(token);
         let instance = stele_core::types::hex(&token.random(8)?);
-        let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
+        let watch = Arc::new(Watchdog::start(config.limits.module_call())?);
+        let threads = spawn(ledger, &shared, receiver, &jobs, (&token, &watch), checkpoint_key, &vkey)?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
             instance,
             genesis,
             readers,
+            watch,
             first_bundle: config.first_bundle,
             token,
-            keys,
+            keys: RwLock::new(keys),
             shared,
             jobs,
         };
@@ -113,15 +123,53 @@ impl Keeper {
     }
 
     /// The CA keys.
-    pub(crate) fn ca_keys(&self) -> impl Iterator<Item = &TokenKey> {
+    pub(crate) fn ca_keys(&self) -> Vec<TokenKey> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ca: Vec<KeyName> = state
-            .keys
-            .iter()
-            .filter(|(_, k)| k.role == KeyRole::Ca)
-            .map(|(n, _)| n.clone())
-            .collect();
-        self.keys.values().filter(move |k| ca.contains(&k.name))
+        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let of_role = |key: &&TokenKey| state.keys.get(&key.name).is_some_and(|k| k.role == KeyRole::Ca);
+        held.values().filter(of_role).cloned().collect()
+    }
+
+    /// Uses a key from now on, or no more.
+    pub(crate) fn set_key(&self, name: &KeyName, key: Option<TokenKey>) {
+        let mut held = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        match key {
+            Some(key) => held.insert(name.clone(), key),
+            None => held.remove(name),
+        };
+    }
+
+    /// The key of this name in the token.
+    ///
+    /// # Errors
+    /// When this keeper holds none.
+    pub(crate) fn key(&self, name: &KeyName) -> Result<TokenKey, KeeperError> {
+        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        held.get(name)
+            .cloned()
+            .ok_or_else(|| KeeperError::refused(format!("the key `{name}` is not in the token")))
+    }
+
+    /// The token.
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// What the state says of the newest bundle.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.shared.standing()
+    }
+
+    /// Whether the epoch is closed: then nothing is appended and nothing but the last checkpoint is signed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed.is_some()
+    }
+
+    /// Whether the log has a key of this name, or had one: names are not used again.
+    pub(crate) fn knows_key(&self, name: &KeyName) -> bool {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.keys.contains_key(name)
     }
 
     /// The durable size of the log.
@@ -132,7 +180,7 @@ impl Keeper {
 
     /// Why nothing is signed at the moment.
     #[must_use]
-    pub(crate) fn stopped(&self) -> Option<String> {
+    pub(crate) fn stopped(&self) -> Option<Stop> {
         self.shared.stopped()
     }
 
@@ -156,13 +204,14 @@ impl Keeper {
         self.write(body, asker).map(|w| w.at)
     }
 
-    fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+    /// What an examination needs to know now.
+    fn surroundings(&self) -> Surroundings<'_> {
         let standing = self.shared.standing();
         let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
             Reading::Good(now) => now,
             Reading::Stepped { expected, .. } => expected.max(standing.last_time),
         };
-        let around = Surroundings {
+        Surroundings {
             purpose: self.genesis.purpose,
             origin: &self.genesis.origin,
             bundle: standing.bundle.clone(),
@@ -170,8 +219,19 @@ impl Keeper {
             authority_origin: standing.authority_origin.clone(),
             now,
             readers: &self.readers,
-        };
-        let examined = examine(body, asker, &around)?;
+        }
+    }
+
+    /// What operators' texts about a key say, once they suffice.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub(crate) fn examine_key(&self, texts: &[SignedText]) -> Result<KeyText, KeeperError> {
+        policy::examine_key(texts, &self.surroundings()).map(|(text, _)| text)
+    }
+
+    fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+        let examined = examine(body, asker, &self.surroundings())?;
         let (reply, answer) = sync_channel(1);
         self.jobs
             .try_send(Job::Append(Box::new(examined), reply))
@@ -189,8 +249,8 @@ impl Keeper {
     /// # Errors
     /// [`KeeperError::FateUnknown`] when the key may have signed; anything else when it did not.
     pub(crate) fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
-        if let Some(why) = self.stopped() {
-            return Err(KeeperError::Stopped(why));
+        if let Some(stop) = self.stopped() {
+            return Err(stop.into());
         }
         self.shared.lives.call(index)?;
         let live = self
@@ -220,12 +280,10 @@ impl Keeper {
             let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             still_complete(&state, &live.intent.key, crl, state.last_time)?;
         }
-        let key = self
-            .keys
-            .get(&live.intent.key)
-            .ok_or_else(|| KeeperError::refused("the key is not in the token"))?;
+        let key = self.key(&live.intent.key)?;
+        let _watched = self.watch.begin("sign");
         self.token
-            .sign(key, live.intent.algorithm, &live.tbs, deadline)
+            .sign(&key, live.intent.algorithm, &live.tbs, deadline)
             .map_err(|error| match error {
                 SignError::NotCalled(cause) => KeeperError::Token(cause),
                 SignError::FateUnknown(cause) => KeeperError::FateUnknown(cause.to_string()),
@@ -329,6 +387,7 @@ impl Keeper {
     /// # Errors
     /// When the token gives none.
     pub(crate) fn random(&self, length: u32) -> Result<Vec<u8>, KeeperError> {
+        let _watched = self.watch.begin("draw random bytes");
         Ok(self.token.random(length)?)
     }
 
@@ -337,6 +396,7 @@ impl Keeper {
     /// # Errors
     /// When it does not.
     pub(crate) fn probe(&self) -> Result<(), KeeperError> {
+        let _watched = self.watch.begin("probe");
         Ok(self.token.probe()?)
     }
 
@@ -370,14 +430,28 @@ impl Keeper {
 }
 
 fn find_keys(token: &Token, state: &State) -> Result<BTreeMap<KeyName, TokenKey>, KeeperError> {
-    state
-        .keys
-        .iter()
-        .map(|(name, held)| {
-            let id = unhex("cka_id", &held.cka_id)?;
-            Ok((name.clone(), token.find(name, &id, Digest::of(&held.spki.0))?))
-        })
+    let held = state.keys.iter().filter(|(_, held)| !held.gone);
+    held.map(|(name, held)| {
+        let (id, spki) = (unhex("cka_id", &held.cka_id)?, Digest::of(&held.spki.0));
+        let key = token.find_of_origin(name, &id, spki, origin_of(&held.provenance)?)?;
+        Ok((name.clone(), key))
+    })
         .collect()
+}
+
+/// What a record says of a key's way into the token.
+///
+/// # Errors
+/// When the word is unknown.
+pub(crate) fn origin_of(provenance: &str) -> Result<KeyOrigin, KeeperError> {
+    match provenance {
+        "generated" => Ok(KeyOrigin::Generated),
+        "cloned" => Ok(KeyOrigin::Cloned),
+        "trusted_wrap" => Ok(KeyOrigin::TrustedWrap),
+        other => Err(KeeperError::refused(format!(
+            "provenance: found `{other}`; permitted: generated, cloned or trusted_wrap"
+        ))),
+    }
 }
 
 fn checkpoint_key<'k>(state: &State, keys: &'k BTreeMap<KeyName, TokenKey>) -> Result<&'k TokenKey, KeeperError> {
@@ -404,7 +478,7 @@ fn spawn(
     shared: &Arc<Shared>,
     receiver: Receiver<Job>,
     jobs: &SyncSender<Job>,
-    token: &Arc<Token>,
+    (token, watch): (&Arc<Token>, &Arc<Watchdog>),
     key: TokenKey,
     vkey: &NoteVerifier,
 ) -> Result<Threads, KeeperError> {
@@ -413,10 +487,12 @@ fn spawn(
     let writer = Writer::new(ledger, shared.clone(), receiver);
     let writer = thread("writer").spawn(move || writer.run()).map_err(failed)?;
     let (shared, jobs, token, vkey) = (shared.clone(), jobs.clone(), token.clone(), vkey.clone());
+    let watch = watch.clone();
     let checkpointer = thread("checkpointer")
         .spawn(move || {
             let algorithm = key.algorithm.checkpoint_signature();
             let sign = |body: &str| {
+                let _watched = watch.begin("sign a checkpoint");
                 let signature = token
                     .sign(&key, algorithm, body.as_bytes(), CHECKPOINT_DEADLINE)
                     .map_err(|e| KeeperError::Stopped(e.to_string()))?;

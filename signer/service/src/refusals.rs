@@ -42,6 +42,16 @@ impl Throttle {
     }
 }
 
+/// Octets of JSON that a request and its violations may have together.
+const MAX_WITH_REQUEST: usize = 60 * 1024;
+
+/// The whole request, where a record has room for it beside the violations.
+fn fits_with(violations: &[Violation], request: &SignRequest) -> Option<Box<SignRequest>> {
+    let asked = serde_json::to_vec(request).ok()?.len();
+    let beside = serde_json::to_vec(&fitting(violations)).ok()?.len();
+    (asked + beside <= MAX_WITH_REQUEST).then(|| Box::new(request.clone()))
+}
+
 impl Signer {
     /// Records that a request was refused, and answers with the failure that names the record.
     pub(crate) fn refuse(&self, who: &Who, request: &SignRequest, reason: Reason, refusal: Refusal) -> Failure {
@@ -54,6 +64,7 @@ impl Signer {
             profile: request.profile.clone(),
             violations: fitting(&refusal.violations),
             total,
+            asked: fits_with(&refusal.violations, request),
         });
         match self.append(&body) {
             Ok(at) => {

@@ -5,7 +5,7 @@ mod sign;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stele_core::authority::signed_file::{SignedFile, Subject};
+use stele_core::authority::signed_file::SignedFile;
 use stele_core::authority::texts::{BundleText, RecoveryText, StopAction, StopText};
 use stele_core::authority::{Action, Bundle, diff};
 use stele_core::ceremony::CeremonyFile as _;
@@ -286,11 +286,7 @@ fn show(path: &Path, authority: Option<&Path>) -> Result<Answer, CliError> {
     let own = bundle.as_ref().filter(|b| b.number() == 0).cloned();
     let judge = authority.map(read_bundle).transpose()?.or(own);
     let signers = sign::signers(&file, judge.as_ref())?;
-    let kind = match &file.subject {
-        Subject::Bundle(_) => "bundle",
-        Subject::Stop => "stop",
-        Subject::Recovery(_) => "recovery",
-    };
+    let kind = file.subject.name();
     let mut text = format!("a signed {kind}\n");
     if let Some(bundle) = &bundle {
         text.push_str(&describe(bundle));
