@@ -550,6 +550,7 @@ fn crls_leave_nothing_out() {
         reason: Reason::KeyCompromise,
         by: CALLER.parse().unwrap(),
         texts: vec![],
+        comment: None,
     };
     w.keeper.client.append(&Body::Revocation(revocation.clone())).unwrap();
     refused(w.keeper.client.append(&Body::Revocation(revocation.clone())), "already");
