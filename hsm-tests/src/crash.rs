@@ -22,7 +22,13 @@ impl Random {
         let given = std::env::var("STELE_CRASH_SEED").ok();
         let seed = given.map_or(20_261_122, |s| s.parse().expect("STELE_CRASH_SEED is a number"));
         println!("STELE_CRASH_SEED={seed}");
-        Self(seed | 1)
+        Self::seeded(seed)
+    }
+
+    /// From a seed.
+    pub const fn seeded(seed: u64) -> Self {
+        // The state must not be 0, and small seeds should not begin alike.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// A number below `bound`.
@@ -54,14 +60,20 @@ pub struct Findings {
 pub async fn examine(service: &Service, received: &[Issued]) -> Findings {
     tokio::task::block_in_place(|| service.verify_ledger());
     let findings = read(service).await;
-    every_certificate_has_its_intent(&findings);
     what_was_received_is_found(service, &findings, received);
-    retries_are_linked(&findings);
-    tokio::task::block_in_place(|| unknown_intents_are_listed(service, &findings));
+    the_log_is_whole(service, &findings);
     findings
 }
 
-async fn read(service: &Service) -> Findings {
+/// What must hold of the log by itself, whatever anybody received.
+pub fn the_log_is_whole(service: &Service, findings: &Findings) {
+    every_certificate_has_its_intent(findings);
+    retries_are_linked(findings);
+    tokio::task::block_in_place(|| unknown_intents_are_listed(service, findings));
+}
+
+/// Reads the whole log of a running service.
+pub async fn read(service: &Service) -> Findings {
     let records = records(service).await;
     let (mut intents, mut unknown) = (BTreeMap::new(), BTreeSet::new());
     for record in &records {
@@ -106,18 +118,42 @@ fn every_certificate_has_its_intent(findings: &Findings) {
 }
 
 fn what_was_received_is_found(service: &Service, findings: &Findings, received: &[Issued]) {
-    let vkey = std::fs::read_to_string(service.path("out/ledger.vkey")).expect("the verifier key");
-    let vkeys: [NoteVerifier; 1] = [vkey.trim().parse().expect("a verifier key")];
+    let vkeys = [vkey(service)];
     for issued in received {
-        let at = usize::try_from(issued.position.index).expect("an index");
-        let record = findings.records.get(at).expect("the position is in the log");
-        assert_eq!(record.encode().expect("bytes"), issued.record);
-        let Body::Issued(outcome) = &record.body else {
-            panic!("record {at} is of kind {}", record.body.kind());
-        };
-        assert_eq!(outcome.sha256, Digest::of(&issued.certificate));
-        check_proof(&issued.tlog_proof, &issued.certificate, &vkeys).expect("the proof verifies");
+        if let Err(why) = found(findings, issued, &vkeys) {
+            panic!("position {}: {why}", issued.position.index);
+        }
     }
+}
+
+/// The key that the log's checkpoints verify with.
+pub fn vkey(service: &Service) -> NoteVerifier {
+    let vkey = std::fs::read_to_string(service.path("out/ledger.vkey")).expect("the verifier key");
+    vkey.trim().parse().expect("a verifier key")
+}
+
+/// Whether the log has what a client received, at the position that it was told, and the proof holds.
+///
+/// # Errors
+/// What is not so.
+pub fn found(findings: &Findings, issued: &Issued, vkeys: &[NoteVerifier]) -> Result<(), String> {
+    let at = usize::try_from(issued.position.index).map_err(|e| e.to_string())?;
+    let record = findings.records.get(at).ok_or("the log is shorter")?;
+    if record.encode().map_err(|e| e.to_string())? != issued.record {
+        return Err("the log has another record there".to_owned());
+    }
+    match &record.body {
+        Body::Issued(outcome) if outcome.sha256 == Digest::of(&issued.certificate) => {}
+        other => {
+            return Err(format!(
+                "the record, of kind {}, holds another certificate",
+                other.kind()
+            ));
+        }
+    }
+    check_proof(&issued.tlog_proof, &issued.certificate, vkeys)
+        .map(drop)
+        .map_err(|e| e.to_string())
 }
 
 /// A further attempt names the intent of the one before, where that one had an intent.

@@ -13,8 +13,10 @@
 pub mod authority;
 pub mod bench;
 pub mod crash;
+pub mod faults;
 pub mod hierarchy;
 pub mod keeper;
+pub mod kills;
 pub mod operator;
 pub mod scratch;
 pub mod service;

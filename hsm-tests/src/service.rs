@@ -145,6 +145,24 @@ impl Service {
         self.start_as(command);
     }
 
+    /// Starts the signer and does not wait for it.
+    pub fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// As [`Self::launch`], with variables in the environment of signer and keeper.
+    pub fn launch_with(&mut self, environment: &[(&str, &Path)]) {
+        let mut command = self.signer_command("stele-signer", "run");
+        command.envs(environment.iter().copied());
+        self.spawn(command);
+    }
+
+    /// As [`Self::start`], with variables in the environment of signer and keeper.
+    pub fn start_with(&mut self, environment: &[(&str, &Path)]) {
+        self.launch_with(environment);
+        self.wait_ready();
+    }
+
     /// Starts a stand-in for the signer that ends itself at a step, from when [`Self::arm`] is called.
     pub fn start_aborting(&mut self, step: &str) {
         let _ = std::fs::remove_file(self.path("armed"));
@@ -158,7 +176,12 @@ impl Service {
         std::fs::write(self.path("armed"), "").expect("a file");
     }
 
-    fn start_as(&mut self, mut command: Command) {
+    fn start_as(&mut self, command: Command) {
+        self.spawn(command);
+        self.wait_ready();
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "it runs already");
         let log = std::fs::File::options()
             .create(true)
@@ -171,7 +194,6 @@ impl Service {
             .process_group(0)
             .spawn();
         self.child = Some(child.expect("the signer starts"));
-        self.wait_ready();
     }
 
     /// Waits until it says that it could issue, and listens to callers.
@@ -258,6 +280,13 @@ impl Service {
         }
     }
 
+    /// `kill -9` of signer and keeper, one right after the other.
+    pub fn kill_both(&mut self) {
+        self.kill_keeper();
+        self.kill_signer();
+        self.kill_keeper();
+    }
+
     /// `kill -9` of the keeper.
     pub fn kill_keeper(&self) {
         for pid in self.keepers() {
@@ -299,9 +328,14 @@ impl Service {
     /// Exports the log as the auditor and verifies it as the auditor does; answers with the directory.
     pub fn verify_ledger(&self) -> PathBuf {
         let dir = self.fresh("ledger");
-        succeed(self.stele_as("auditor").args(["audit", "export"]).arg(&dir));
-        succeed(self.stele_as("auditor").args(["audit", "verify"]).arg(&dir));
+        self.verify_export(&dir);
         dir
+    }
+
+    /// Exports the log into a directory, which may hold an older export, and verifies it as the auditor does.
+    pub fn verify_export(&self, dir: &Path) {
+        succeed(self.stele_as("auditor").args(["audit", "export"]).arg(dir));
+        succeed(self.stele_as("auditor").args(["audit", "verify"]).arg(dir));
     }
 
     /// Signs a file with an operator's SSH key in a namespace; the signature lies beside it.

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::error::{KeeperError, Stop};
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
+use crate::mending::Mending;
 use crate::policy;
 use crate::reading::Readers;
 use crate::state::{Standing, State, closed_epoch};
@@ -101,6 +102,7 @@ impl Keeper {
             clock: Mutex::new(clock),
             checkpoints,
             stopped: Mutex::new(stopped),
+            mending: Mending::default(),
         });
         let (jobs, receiver) = sync_channel(QUEUE);
         let token = Arc::new(token);
@@ -178,10 +180,10 @@ impl Keeper {
         self.shared.checkpoints.size()
     }
 
-    /// Why nothing is signed at the moment.
+    /// Why nothing is signed, or nothing recorded, at the moment.
     #[must_use]
     pub(crate) fn stopped(&self) -> Option<Stop> {
-        self.shared.stopped()
+        self.shared.stopped().or_else(|| self.shared.mending.failure().map(Stop::Log))
     }
 
     /// Index of the newest bundle's record.
@@ -249,7 +251,7 @@ impl Keeper {
     /// # Errors
     /// [`KeeperError::FateUnknown`] when the key may have signed; anything else when it did not.
     pub(crate) fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
-        if let Some(stop) = self.stopped() {
+        if let Some(stop) = self.shared.stopped() {
             return Err(stop.into());
         }
         self.shared.lives.call(index)?;
@@ -326,16 +328,12 @@ impl Keeper {
             .map(|(_, note)| note)
     }
 
-    /// Records that the fate of an intent is not known.
+    /// Records that the fate of an intent is not known. When that cannot be recorded now, the keeper goes on trying.
     ///
     /// # Errors
-    /// When the intent has an outcome, or the key is being called at this moment.
+    /// When the intent has an outcome, or the key is being called at this moment; when it is not recorded yet.
     pub(crate) fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
-        if self.shared.lives.get(index).is_some_and(|l| l.phase == Phase::Called) {
-            return Err(KeeperError::Busy(format!(
-                "the key is being called for the intent at {index}"
-            )));
-        }
+        self.shared.lives.abandon(index)?;
         let open = self
             .shared
             .state
@@ -352,7 +350,23 @@ impl Keeper {
             not_after: open.not_after,
             reason: reason.chars().take(500).collect(),
         };
-        self.append(Body::Unknown(unknown), Asker::Itself).map(|_| ())
+        let recorded = self.append(Body::Unknown(unknown), Asker::Itself).map(drop);
+        if recorded.is_err() {
+            self.shared.mending.abandon(index, reason);
+        }
+        recorded
+    }
+
+    /// Tries again what a failing disk left undone.
+    pub(crate) fn mend(&self) {
+        if self.shared.mending.failure().is_some() {
+            let _ = self.jobs.try_send(Job::TryAgain);
+        }
+        for (index, reason) in self.shared.mending.take_abandoned() {
+            if let Err(error) = self.unknown(index, &reason) {
+                tracing::debug!(index, %error, "an abandoned intent is not settled yet");
+            }
+        }
     }
 
     /// Records as unknown every intent that is open in the log: at the start, before the socket exists.
@@ -377,7 +391,7 @@ impl Keeper {
     pub(crate) fn connection_lost(&self, connection: u64) {
         for index in self.shared.lives.of_connection(connection) {
             if let Err(error) = self.unknown(index, "the caller's connection was lost") {
-                tracing::warn!(index, %error, "an abandoned intent could not be settled; the next start will");
+                tracing::warn!(index, %error, "an abandoned intent is not settled yet");
             }
         }
     }

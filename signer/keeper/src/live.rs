@@ -86,6 +86,23 @@ impl LiveIntents {
         }
     }
 
+    /// Gives one up: from now on it is neither signed nor takes an outcome but `unknown`.
+    ///
+    /// # Errors
+    /// When the key is being called at this moment.
+    pub(crate) fn abandon(&self, index: u64) -> Result<(), KeeperError> {
+        match self.lock().get_mut(&index) {
+            Some(live) if live.phase == Phase::Called => Err(KeeperError::Busy(format!(
+                "the key is being called for the intent at {index}"
+            ))),
+            Some(live) => {
+                live.phase = Phase::Unclear;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Closes one: its outcome is durable.
     pub(crate) fn close(&self, index: u64) {
         self.lock().remove(&index);

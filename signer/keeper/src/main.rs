@@ -11,6 +11,7 @@ mod init;
 mod keeper;
 mod key_order;
 mod live;
+mod mending;
 mod pin;
 mod policy;
 mod reading;

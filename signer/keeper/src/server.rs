@@ -23,6 +23,8 @@ use crate::keeper::Keeper;
 const PAGE_BYTES: usize = 512 * 1024;
 /// The most random bytes in one answer.
 const MAX_RANDOM: u32 = 1024;
+/// How often what a failing disk left undone is tried again.
+const MEND_EVERY: Duration = Duration::from_millis(500);
 /// How often the accepting thread looks whether it should end.
 const ACCEPT_POLL: Duration = Duration::from_millis(50);
 
@@ -32,6 +34,20 @@ const ACCEPT_POLL: Duration = Duration::from_millis(50);
 /// When the socket cannot be made.
 pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) -> Result<(), KeeperError> {
     let listener = listen(&config.socket)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ending.load(Ordering::Relaxed) {
+                std::thread::sleep(MEND_EVERY);
+                keeper.mend();
+            }
+        });
+        accept(keeper, config, &listener, ending);
+    });
+    let _ = std::fs::remove_file(&config.socket);
+    Ok(())
+}
+
+fn accept(keeper: &Arc<Keeper>, config: &Config, listener: &UnixListener, ending: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
     let numbers = AtomicU64::new(1);
     while !ending.load(Ordering::Relaxed) {
@@ -68,8 +84,6 @@ pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) 
             tracing::warn!(%error, "no thread for a connection");
         }
     }
-    let _ = std::fs::remove_file(&config.socket);
-    Ok(())
 }
 
 fn listen(path: &Path) -> Result<UnixListener, KeeperError> {

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Reading, next_time};
 use crate::error::{KeeperError, Stop};
 use crate::examine::{Asker, Examined, Facts};
 use crate::live::{Live, LiveIntents, Phase};
+use crate::mending::Mending;
 use crate::state::{Standing, State, closed_epoch};
 
 /// How often the newest checkpoint is stored. Each time costs a sync for which appends wait, and a checkpoint that was
@@ -40,6 +41,8 @@ pub(crate) enum Job {
     Append(Box<Examined>, Answer),
     /// Remember this checkpoint over a tree of this size.
     Remember(u64, String),
+    /// Writes failed: see whether they succeed again.
+    TryAgain,
 }
 
 /// What the writer shares with the threads that ask.
@@ -56,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) checkpoints: Checkpoints,
     /// Why nothing is signed at the moment.
     pub(crate) stopped: Mutex<Option<Stop>>,
+    /// What a failing disk left undone.
+    pub(crate) mending: Mending,
 }
 
 impl Shared {
@@ -132,6 +137,22 @@ impl Writer {
         match job {
             Job::Append(examined, reply) => waiting.push((examined, reply)),
             Job::Remember(size, note) => self.unstored = Some((size, note)),
+            Job::TryAgain => self.try_again(),
+        }
+    }
+
+    /// Stores a checkpoint that is stored already: a durable write that changes nothing.
+    fn try_again(&mut self) {
+        let tried = match self.unstored.take().or_else(|| self.ledger.checkpoint()) {
+            Some((size, note)) => self.ledger.set_checkpoint(size, &note),
+            None => Ok(()),
+        };
+        match tried {
+            Ok(()) => {
+                self.shared.mending.well();
+                tracing::info!("the log can be written again");
+            }
+            Err(error) => self.shared.mending.failed(error.to_string()),
         }
     }
 
@@ -214,6 +235,7 @@ impl Writer {
         };
         match appended {
             Ok(()) => {
+                self.shared.mending.well();
                 // Before anybody hears that a freeze or a bundle stands, it counts.
                 match mirror {
                     Mirror::Exact => self.shared.publish(state),
@@ -228,6 +250,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, "the log cannot be written: nothing auditable happens until it can");
                 let why = error.to_string();
+                self.shared.mending.failed(why.clone());
                 self.reload(state);
                 for (_, reply, _) in batch.waiting {
                     let _ = reply.send(Err(KeeperError::Stopped(why.clone())));

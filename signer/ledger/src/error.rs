@@ -61,7 +61,7 @@ pub enum LedgerError {
         source: Option<rusqlite::Error>,
     },
     /// Any other failure of SQLite.
-    #[error("{}: the database failed; check the disk and the system's log, then restart", .path.display())]
+    #[error("{}: the database failed: {source}; check the disk and the system's log, then restart", .path.display())]
     Database {
         /// The ledger.
         path: PathBuf,

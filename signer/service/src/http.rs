@@ -146,6 +146,7 @@ impl Signer {
     /// Why it could not.
     pub(crate) fn ready(&self) -> Result<(), SignerError> {
         self.snapshot.load().in_force()?;
+        self.follow()?;
         match self.keeper.status()?.stopped {
             None => Ok(()),
             Some(why) => Err(SignerError::other(format!("the keeper is stopped: {why}"))),

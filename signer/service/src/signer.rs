@@ -164,7 +164,7 @@ impl Signer {
     /// When the keeper refuses it; when the index cannot follow, though the record stands.
     pub(crate) fn append(&self, body: &Body) -> Result<Appended, SignerError> {
         let at = self.keeper.append(body).inspect_err(|_| self.doubts.add())?;
-        self.follow_through(at.index)?;
+        self.follow_through(at.index).inspect_err(|_| self.doubts.add())?;
         Ok(at)
     }
 

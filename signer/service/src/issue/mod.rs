@@ -7,6 +7,7 @@ pub(crate) use judge::{frozen, within_ceiling};
 use stele_api::convert::{Issued, SignAnswer};
 use stele_api::status::{Failure, Reason};
 use stele_core::door::{Asked, DoorError, Evidence, Linted};
+use stele_core::keeping::Keeper as _;
 use stele_core::profile::Approval;
 use stele_core::record::RequestRef;
 use stele_core::request::SignRequest;
@@ -177,11 +178,14 @@ impl Signer {
         });
         match done {
             Ok(issued) => {
-                self.follow_through(issued.committed.index)?;
+                self.follow_through(issued.committed.index)
+                    .inspect_err(|_| self.doubts.add())?;
                 Ok(issued)
             }
             Err(error) => {
                 tracing::warn!(intent, %error, "not issued");
+                // Where it has an outcome the keeper refuses this; otherwise nobody else would ever settle it.
+                let _ = keeper.give_up(intent, &error.to_string());
                 // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
                 self.doubts.add();
                 let _ = self.catch_up();
