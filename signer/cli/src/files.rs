@@ -12,6 +12,10 @@ const MOST: u64 = 16 << 20;
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    read_at_most(path, MOST)
+}
+
+fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
     let failed = |e: &std::io::Error| CliError::file("read", path, e);
     let mut bytes = Vec::new();
     let source: Box<dyn std::io::Read> = if path == Path::new("-") {
@@ -19,14 +23,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     } else {
         Box::new(File::open(path).map_err(|e| failed(&e))?)
     };
-    source.take(MOST + 1).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
-    if bytes.len() as u64 > MOST {
+    source.take(most + 1).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
+    if bytes.len() as u64 > most {
         return Err(CliError::content(
             path,
-            format!("found more than {MOST} bytes; permitted: at most that many"),
+            format!("found more than {most} bytes; permitted: at most that many"),
         ));
     }
     Ok(bytes)
+}
+
+/// Reads a tile. A full bundle of the largest entries is larger than other files may be.
+pub(crate) fn read_tile(path: &Path) -> Result<Vec<u8>, CliError> {
+    read_at_most(path, 256 * 65_537)
 }
 
 /// Reads a file of text.

@@ -80,7 +80,7 @@ impl Cli {
             Command::Authority(command) => authority::run(command),
             Command::Trust(command) => trust::run(command, connection).await,
             Command::Ledger(command) => ledger::run(command, connection).await,
-            Command::Audit(command) => audit::run(command, connection).await,
+            Command::Audit(command) => audit::run(command, connection, self.output).await,
             Command::Csr(command) => csr::run(command),
         }
     }

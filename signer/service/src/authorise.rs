@@ -34,6 +34,9 @@ const READERS: &[CallerRole] = &[CallerRole::Operate, CallerRole::Audit];
 const OPERATE: Access = Access::Role(&[CallerRole::Operate]);
 const REVOKE: Access = Access::Role(&[CallerRole::Revoke]);
 
+/// The log's tiles over HTTP, as one method.
+pub(crate) const TILES: &str = "/tile";
+
 /// Every method that is served, with who may call it as the contract says.
 const TABLE: &[(&str, Access)] = &[
     ("/stele.v1.SigningService/Sign", Access::Role(&[CallerRole::Request])),
@@ -56,6 +59,7 @@ const TABLE: &[(&str, Access)] = &[
     ("/stele.v1.LedgerService/GetInclusionProof", Access::Known),
     ("/stele.v1.LedgerService/GetConsistencyProof", Access::Known),
     ("/stele.v1.LedgerService/FindEntries", Access::Known),
+    (TILES, Access::Role(READERS)),
     ("/grpc.health.v1.Health/Check", Access::Certificate),
     ("/grpc.health.v1.Health/Watch", Access::Certificate),
     ("/grpc.health.v1.Health/List", Access::Certificate),
@@ -222,7 +226,7 @@ where
 }
 
 /// An admission is a look at the snapshot; a refusal is recorded, which blocks, so a thread does that.
-async fn judge(signer: Arc<Signer>, peer: Peer, method: String) -> Result<Option<Caller>, Failure> {
+pub(crate) async fn judge(signer: Arc<Signer>, peer: Peer, method: String) -> Result<Option<Caller>, Failure> {
     let Turned { failure, known } = match signer.admit(&peer, &method) {
         Ok(admitted) => return Ok(admitted),
         Err(turned) => turned,

@@ -23,8 +23,8 @@ pub(crate) struct Config {
     pub(crate) grpc: GrpcConfig,
     /// Plain HTTP: CRLs, CA certificates, health, metrics.
     pub(crate) http: Option<ListenConfig>,
-    /// The log's tiles over HTTP; on the port of `http` where this is left out.
-    pub(crate) tiles: Option<ListenConfig>,
+    /// The log's tiles over HTTP; not served where this is left out.
+    pub(crate) tiles: Option<TilesConfig>,
     /// The socket for commands on this machine.
     pub(crate) local: LocalConfig,
     /// CRLs.
@@ -95,6 +95,18 @@ const fn default_handshake() -> Seconds {
 pub(crate) struct ListenConfig {
     /// Address and port.
     pub(crate) listen: SocketAddr,
+}
+
+/// The log's tiles.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TilesConfig {
+    /// Address and port, its own.
+    pub(crate) listen: SocketAddr,
+    /// Whether everybody may read the ledger, over plain HTTP. Else it takes TLS and the client certificate of a caller
+    /// who may.
+    #[serde(default)]
+    pub(crate) open: bool,
 }
 
 /// The socket for `enrol`, `import` and `apply` on this machine.
@@ -194,6 +206,11 @@ impl Config {
         if let Some((key, _)) = least.iter().find(|(_, value)| *value == 0) {
             return Err(stele_core::Error::malformed(format!("{file}: {key}"), "0", "at least 1").into());
         }
+        let taken = [Some(self.grpc.listen), self.http.map(|http| http.listen)];
+        if let Some(tiles) = self.tiles.filter(|t| t.listen.port() != 0 && taken.contains(&Some(t.listen))) {
+            let (field, found) = (format!("{file}: tiles.listen"), tiles.listen.to_string());
+            return Err(stele_core::Error::malformed(field, found, "a port of its own").into());
+        }
         if self.crl.lifetime.0 < 60 {
             let found = self.crl.lifetime.to_string();
             return Err(stele_core::Error::malformed(format!("{file}: crl.lifetime"), found, "at least 60s").into());
@@ -238,6 +255,7 @@ mod tests {
             ("[limits]\ndoors = 0\n", "limits.doors"),
             ("[crl]\nlifetime = '1s'\n", "crl.lifetime"),
             ("[http]\nlisten = 'nowhere'\n", "line 11"),
+            ("[http]\nlisten = '127.0.0.1:80'\n[tiles]\nlisten = '127.0.0.1:80'\n", "tiles.listen"),
         ] {
             let error = load(&format!("{GOOD}{add}")).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -15,7 +16,7 @@ use tonic::transport::server::Connected;
 use crate::config::duration;
 use crate::identity::Peer;
 use crate::signer::Signer;
-use crate::tls::Tls;
+use crate::tls::{Protocol, Tls};
 
 /// Handshakes that are done and wait to be served.
 const READY: usize = 64;
@@ -26,6 +27,13 @@ pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Who is at the other end.
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
 }
 
 impl Connected for Connection {
@@ -60,6 +68,7 @@ impl AsyncWrite for Connection {
 pub(crate) fn accept(
     signer: Arc<Signer>,
     tls: Arc<Tls>,
+    protocol: Protocol,
     listener: TcpListener,
 ) -> mpsc::Receiver<io::Result<Connection>> {
     let (ready, receiver) = mpsc::channel(READY);
@@ -83,7 +92,8 @@ pub(crate) fn accept(
                 signer.metrics.turned_away.add();
                 continue;
             };
-            tokio::spawn(handshake(signer.clone(), tls.clone(), stream, place, ready.clone()));
+            let config = tls.current(protocol);
+            tokio::spawn(handshake(signer.clone(), config, stream, place, ready.clone()));
         }
     });
     receiver
@@ -91,14 +101,14 @@ pub(crate) fn accept(
 
 async fn handshake(
     signer: Arc<Signer>,
-    tls: Arc<Tls>,
+    config: Option<Arc<ServerConfig>>,
     stream: TcpStream,
     place: OwnedSemaphorePermit,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     let address = stream.peer_addr().ok();
     // Before the hand-over is imported there is no certificate to show.
-    let Some(config) = tls.current() else { return };
+    let Some(config) = config else { return };
     let _ = stream.set_nodelay(true);
     let patience = duration(signer.config.grpc.handshake_timeout);
     let stream = match tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream)).await {

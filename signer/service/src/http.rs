@@ -1,4 +1,4 @@
-//! Plain HTTP, for what everybody may read: CRLs, CA certificates, the log's tiles, health, metrics.
+//! Plain HTTP, for what everybody may read: CRLs, CA certificates, health, metrics. Tiles have a port of their own.
 
 use std::sync::Arc;
 
@@ -11,42 +11,35 @@ use tokio::sync::watch;
 use crate::error::SignerError;
 use crate::handlers::Handlers;
 use crate::signer::Signer;
-use crate::tiles;
-use crate::tree;
 
 /// A tile never changes; a partial one has its width in its path.
-const FOREVER: &str = "public, max-age=31536000, immutable";
+pub(crate) const FOREVER: &str = "public, max-age=31536000, immutable";
 /// A CRL is looked at again soon after a revocation.
 const SHORTLY: &str = "public, max-age=60";
 /// A checkpoint or a state of health is as of now.
-const NEVER: &str = "no-store";
-
-/// What a port serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Serves {
-    /// CRLs, CA certificates, health and metrics.
-    pub(crate) public: bool,
-    /// The log's tiles.
-    pub(crate) tiles: bool,
-}
+pub(crate) const NEVER: &str = "no-store";
 
 /// What a path is answered with.
-struct Page {
-    kind: &'static str,
-    caching: &'static str,
-    bytes: Vec<u8>,
+pub(crate) struct Page {
+    pub(crate) kind: &'static str,
+    pub(crate) caching: &'static str,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Serves until `ending` says so.
 pub(crate) async fn serve(
     handlers: Handlers,
-    serves: Serves,
     listener: TcpListener,
     mut ending: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let router = Router::new().fallback(move |method: Method, uri: Uri| {
         let handlers = handlers.clone();
-        async move { respond(&handlers, serves, &method, uri.path()).await }
+        async move {
+            if uri.path() == "/healthz" {
+                return plain(StatusCode::OK, "alive\n");
+            }
+            respond(&handlers, public, &method, uri.path()).await
+        }
     });
     let ended = async move {
         let _ = ending.wait_for(|ending| *ending).await;
@@ -54,18 +47,17 @@ pub(crate) async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(ended).await
 }
 
-async fn respond(handlers: &Handlers, serves: Serves, method: &Method, path: &str) -> Response<Body> {
+/// What a port serves at a path, if anything.
+pub(crate) type Pages = fn(&Signer, &str) -> Result<Option<Page>, SignerError>;
+
+/// Answers a request from `pages`, on a thread that may block.
+pub(crate) async fn respond(handlers: &Handlers, pages: Pages, method: &Method, path: &str) -> Response<Body> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
     }
-    if serves.public && path == "/healthz" {
-        return plain(StatusCode::OK, "alive\n");
-    }
     let path = path.to_owned();
     let signer: Arc<Signer> = handlers.signer.clone();
-    let found = handlers
-        .doors
-        .pass(&signer, move |signer| Ok(page(signer, serves, &path)));
+    let found = handlers.doors.pass(&signer, move |signer| Ok(pages(signer, &path)));
     match found.await {
         Ok(Ok(Some(page))) => with_page(page),
         Ok(Ok(None)) => plain(StatusCode::NOT_FOUND, "not found\n"),
@@ -74,39 +66,6 @@ async fn respond(handlers: &Handlers, serves: Serves, method: &Method, path: &st
             plain(StatusCode::SERVICE_UNAVAILABLE, "not now; the server's log says more\n")
         }
         Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "busy\n"),
-    }
-}
-
-fn page(signer: &Signer, serves: Serves, path: &str) -> Result<Option<Page>, SignerError> {
-    if serves.tiles
-        && let Some(page) = tile(signer, path)?
-    {
-        return Ok(Some(page));
-    }
-    if serves.public { public(signer, path) } else { Ok(None) }
-}
-
-fn tile(signer: &Signer, path: &str) -> Result<Option<Page>, SignerError> {
-    if path == "/checkpoint" {
-        let (note, _) = tree::checkpoint(&signer.keeper)?;
-        return Ok(Some(Page {
-            kind: "text/plain; charset=utf-8",
-            caching: NEVER,
-            bytes: note.into_bytes(),
-        }));
-    }
-    let Some(path) = path.strip_prefix('/').filter(|p| p.starts_with("tile/")) else {
-        return Ok(None);
-    };
-    match tiles::read(signer, path) {
-        Ok(bytes) => Ok(Some(Page {
-            kind: "application/octet-stream",
-            caching: FOREVER,
-            bytes,
-        })),
-        // A tile that the log does not have is no fault of ours.
-        Err(SignerError::Core(_) | SignerError::Keeper(stele_keeper_client::ClientError::Refused { .. })) => Ok(None),
-        Err(other) => Err(other),
     }
 }
 
@@ -175,7 +134,7 @@ fn with_page(page: Page) -> Response<Body> {
     response
 }
 
-fn plain(status: StatusCode, content: &'static str) -> Response<Body> {
+pub(crate) fn plain(status: StatusCode, content: &'static str) -> Response<Body> {
     let mut response = with_page(text(content.to_owned()));
     *response.status_mut() = status;
     response

@@ -20,11 +20,12 @@ use crate::connection::accept;
 use crate::doors::Doors;
 use crate::error::SignerError;
 use crate::handlers::{self, Handlers};
-use crate::http::{self, Serves};
+use crate::http;
 use crate::keeper_child::KeeperChild;
 use crate::local;
 use crate::signer::Signer;
-use crate::tls::Tls;
+use crate::tiles;
+use crate::tls::{Protocol, Tls};
 use crate::workers;
 
 /// How long open connections may take to end.
@@ -93,17 +94,21 @@ async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
             ..config.limits
         }),
     };
-    for (address, serves) in plain_ports(&config) {
-        let listener = bind(address).await?;
-        plain.push(tokio::spawn(http::serve(
-            public.clone(),
-            serves,
-            listener,
-            ending.clone(),
-        )));
-    }
     let tls = Arc::new(Tls::default());
     prepare_tls(&signer, &tls).await;
+    if let Some(http) = config.http {
+        let listener = bind(http.listen).await?;
+        plain.push(tokio::spawn(http::serve(public.clone(), listener, ending.clone())));
+    }
+    if let Some(config) = config.tiles {
+        let listener = bind(config.listen).await?;
+        plain.push(if config.open {
+            tracing::warn!(listen = %config.listen, "everybody who reaches this port may read the ledger");
+            tokio::spawn(tiles::serve_open(public.clone(), listener, ending.clone()))
+        } else {
+            tokio::spawn(tiles::serve(public.clone(), tls.clone(), listener, ending.clone()))
+        });
+    }
     let (reporter, health) = tonic_health::server::health_reporter();
     let workers = tokio::spawn(workers::run(signer.clone(), tls.clone(), reporter));
     let listener = bind(config.grpc.listen).await?;
@@ -115,7 +120,7 @@ async fn serve(signer: Arc<Signer>) -> Result<(), SignerError> {
         .add_service(reflection_v1()?)
         .add_service(reflection_v1alpha()?)
         .serve_with_incoming_shutdown(
-            ReceiverStream::new(accept(signer.clone(), tls.clone(), listener)),
+            ReceiverStream::new(accept(signer.clone(), tls.clone(), Protocol::Grpc, listener)),
             async move {
                 let _ = ended.wait_for(|ending| *ending).await;
             },
@@ -190,28 +195,6 @@ fn server(config: &Config) -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .max_concurrent_streams(256)
-}
-
-/// Which plain ports there are, and what each serves.
-fn plain_ports(config: &Config) -> Vec<(SocketAddr, Serves)> {
-    let own_port = config
-        .tiles
-        .filter(|tiles| config.http.is_none_or(|http| http.listen != tiles.listen));
-    let public = config.http.map(|http| {
-        let serves = Serves {
-            public: true,
-            tiles: own_port.is_none(),
-        };
-        (http.listen, serves)
-    });
-    let tiles = own_port.map(|tiles| {
-        let serves = Serves {
-            public: false,
-            tiles: true,
-        };
-        (tiles.listen, serves)
-    });
-    public.into_iter().chain(tiles).collect()
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, SignerError> {

@@ -12,14 +12,34 @@ use rustls::{RootCertStore, ServerConfig};
 use crate::error::SignerError;
 use crate::signer::Signer;
 
+/// What is spoken over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// gRPC, over HTTP/2.
+    Grpc,
+    /// HTTP/1.1.
+    Http,
+}
+
+/// The settings of a handshake for each protocol: they differ in what ALPN offers.
+#[derive(Debug)]
+struct Settings {
+    grpc: Arc<ServerConfig>,
+    http: Arc<ServerConfig>,
+}
+
 /// What handshakes use now.
 #[derive(Debug, Default)]
-pub(crate) struct Tls(ArcSwapOption<ServerConfig>);
+pub(crate) struct Tls(ArcSwapOption<Settings>);
 
 impl Tls {
     /// The configuration for the next handshake; none before there is a certificate.
-    pub(crate) fn current(&self) -> Option<Arc<ServerConfig>> {
-        self.0.load_full()
+    pub(crate) fn current(&self, protocol: Protocol) -> Option<Arc<ServerConfig>> {
+        let settings = self.0.load();
+        settings.as_ref().map(|settings| match protocol {
+            Protocol::Grpc => settings.grpc.clone(),
+            Protocol::Http => settings.http.clone(),
+        })
     }
 
     /// Reads key and certificate again, and the access CA's certificate from the log.
@@ -33,7 +53,12 @@ impl Tls {
             .ok_or_else(|| SignerError::other("there is no access CA yet; import the hand-over first"))?;
         let grpc = &signer.config.grpc;
         let config = server_config(&grpc.server_key, &grpc.server_cert, access.certificate())?;
-        self.0.store(Some(Arc::new(config)));
+        let mut http = config.clone();
+        http.alpn_protocols = vec![b"http/1.1".to_vec()];
+        self.0.store(Some(Arc::new(Settings {
+            grpc: Arc::new(config),
+            http: Arc::new(http),
+        })));
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-pub(crate) use settings::ConnectionArgs;
+pub(crate) use settings::{ConnectionArgs, Settings};
+pub(crate) use tls::web_tls;
 
 use crate::error::CliError;
 

@@ -121,6 +121,11 @@ impl Settings {
         })
     }
 
+    /// Seconds after which a call is given up.
+    pub(crate) const fn timeout_secs(&self) -> u64 {
+        self.timeout_secs
+    }
+
     /// The ledger's verifier key, where one is given.
     pub(crate) fn verifier(&self) -> Result<Option<NoteVerifier>, CliError> {
         self.vkey.as_deref().map(read_vkey).transpose()

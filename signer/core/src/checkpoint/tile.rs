@@ -129,7 +129,7 @@ impl TilePath {
 }
 
 /// How many hashes the tile level has in a tree of `size` entries.
-fn items(size: u64, level: u8) -> u64 {
+pub(super) fn items(size: u64, level: u8) -> u64 {
     size.checked_shr(u32::from(level) * u32::from(TILE_HEIGHT)).unwrap_or(0)
 }
 

@@ -94,6 +94,7 @@ impl Read<'_> {
         let options = Options {
             bundle_digest: Some(self.bundle.digest()),
             anchors: vec![self.log.checkpoint().clone()],
+            verified: 0,
         };
         let mut verifier = Verifier::new(self.vkey.parse()?, options);
         for entry in self.log.entries() {

@@ -1,251 +1,292 @@
-//! One log: entries in batches, looked at on all cores, judged in order.
+//! One log: bundles read and examined on all cores, judged in order, signatures verified beside it.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use stele_core::audit::{Examined, Finding, Options, Report, SignatureCheck, Verifier, examine};
+use stele_core::audit::{Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again};
 use stele_core::checkpoint::tile::{FULL_WIDTH, TileKind, TilePath, decode_bundle, decode_hashes};
-use stele_core::checkpoint::tiler::Tiler;
+use stele_core::checkpoint::tiler::{HashTiler, TileFile};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier};
-use stele_core::merkle::{Frontier, Hash, leaf_hash};
+use stele_core::merkle::Hash;
 use stele_core::record::{Body, Record};
 use stele_core::types::Digest;
 
-use super::FileFinding;
-use super::directory::Directory;
+use super::super::log::{FileFinding, Log, Place};
 use crate::error::CliError;
 use crate::output::Progress;
-use crate::pool;
+use crate::pool::{Judged, Step, pipeline};
 
 /// What a verification came to.
-pub(super) struct Verified {
-    pub(super) report: Report,
-    pub(super) files: Vec<FileFinding>,
-    pub(super) file_count: u64,
+pub(in crate::commands::audit) struct Verified {
+    pub(in crate::commands::audit) place: Place,
+    pub(in crate::commands::audit) log: Log,
+    pub(in crate::commands::audit) verifier: NoteVerifier,
+    pub(in crate::commands::audit) report: Report,
+    pub(in crate::commands::audit) files: Vec<FileFinding>,
+    pub(in crate::commands::audit) file_count: u64,
     /// Digests of everything that the log issued; collected for small logs only, as a ceremony's is.
-    pub(super) issued: HashSet<Digest>,
+    pub(in crate::commands::audit) issued: HashSet<Digest>,
 }
 
 impl Verified {
-    pub(super) fn is_clean(&self) -> bool {
+    pub(in crate::commands::audit) fn is_clean(&self) -> bool {
         self.report.is_clean() && self.files.is_empty()
     }
 }
 
 /// Beyond so many entries nobody looks for CA certificates: it is no ceremony's log.
 const SMALL_LOG: u64 = 100_000;
-/// Bundles of 256 entries that are in memory at once, for each core.
-const BUNDLES_PER_CORE: u64 = 2;
+/// Signatures that a core verifies at a time.
+const CHECKS: usize = 32;
 
-/// Verifies the log in `directory`.
+/// Who else wants to see the records that are verified, in order.
+pub(in crate::commands::audit) type Observer<'a> = &'a mut dyn FnMut(Record);
+
+/// Verifies a log.
 ///
 /// # Errors
-/// When there is no log, or a file cannot be read. What is wrong with the log is in the result.
-pub(super) fn verify_log(directory: &Path, verifier: NoteVerifier, mut options: Options) -> Result<Verified, CliError> {
-    let mut files = Directory::open(directory, &verifier)?;
-    options.anchors.append(&mut files.anchors);
-    let size = Checkpoint::from_note_unverified(&files.note)?.size;
-    let mut pass = Pass {
-        verifier: Verifier::new(verifier, options),
-        tiler: Tiler::new(),
-        checks: Vec::new(),
-        issued: HashSet::new(),
-        size,
-        files,
-    };
-    pass.entries()?;
-    pass.finish()
-}
-
-/// The root over the first `size` entries; `None` when there are fewer.
-pub(super) fn root_at(directory: &Path, size: u64) -> Result<Option<Hash>, CliError> {
-    let mut frontier = Frontier::new();
-    for index in 0..size.div_ceil(FULL_WIDTH) {
-        let mut path = directory.join(TilePath::new(TileKind::Entries, index, 256)?.to_string());
-        if !path.exists() {
-            // The bundle at the edge; the whole verification has shown that there is exactly one that counts.
-            path.as_mut_os_string().push(".p");
-            let Some(widest) = widest(&path) else {
-                return Ok(None);
-            };
-            path.push(widest.to_string());
-        }
-        for entry in decode_bundle(&crate::files::read(&path)?)? {
-            if frontier.size() < size {
-                frontier.push(leaf_hash(entry));
-            }
-        }
+/// When a file cannot be read. What is wrong with the log is in the result.
+pub(super) fn verify_log(
+    place: Place,
+    mut log: Log,
+    verifier: NoteVerifier,
+    mut options: Options,
+    observer: Option<Observer<'_>>,
+) -> Result<Verified, CliError> {
+    if let Log::Directory(directory) = &mut log {
+        options.anchors.append(&mut directory.anchors(&verifier));
     }
-    Ok((frontier.size() == size).then(|| frontier.root()))
+    let size = Checkpoint::from_note_unverified(log.note())?.size;
+    let seen = options.verified;
+    let mut pass = Pass {
+        verifier: Verifier::new(verifier.clone(), options),
+        tiler: HashTiler::new(),
+        issued: HashSet::new(),
+        findings: Vec::new(),
+        tiles: 0,
+        observer,
+        size,
+        log: &log,
+    };
+    pass.entries(seen)?;
+    let mut ended = pass.finish()?;
+    let mut file_count = ended.tiles;
+    if let Log::Directory(directory) = &mut log {
+        directory.beyond(size);
+        ended.findings.append(&mut directory.findings);
+        file_count = directory.count;
+    }
+    Ok(Verified {
+        place,
+        log,
+        verifier,
+        report: ended.report,
+        files: ended.findings,
+        file_count,
+        issued: ended.issued,
+    })
 }
 
-fn widest(directory: &Path) -> Option<u16> {
-    let names = std::fs::read_dir(directory).ok()?;
-    names
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .max()
+/// The root over the first `size` entries of a log that was verified, from its hash tiles; `None` when it has fewer.
+pub(super) fn root_at(log: &Log, size: u64) -> Result<Option<Hash>, CliError> {
+    let whole = Checkpoint::from_note_unverified(log.note())?.size;
+    if size > whole {
+        return Ok(None);
+    }
+    let tiler = HashTiler::resume(size, |wanted: TilePath| {
+        let TileKind::Hashes(level) = wanted.kind() else {
+            return Err(CliError::Defect(format!("{wanted} is no hash tile")));
+        };
+        let items = whole.checked_shr(u32::from(level) * 8).unwrap_or(0);
+        let width = u16::try_from((items - wanted.start()).min(FULL_WIDTH)).unwrap_or(256);
+        let tile = TilePath::new(wanted.kind(), wanted.index(), width)?;
+        let mut bytes = log.read(tile)?.unwrap_or_default();
+        bytes.truncate(usize::from(wanted.width()) * 32);
+        Ok(bytes)
+    })?;
+    Ok(Some(tiler.root()))
 }
 
-/// A bundle as it was read, with the leaf hashes that its tile holds.
+/// A bundle as it was read, with the level 0 tile beside it, and what was found in it.
 struct Bundle {
     path: TilePath,
-    bytes: Vec<u8>,
-    leaves: Vec<Hash>,
+    /// None when there is no such file.
+    bytes: Option<Vec<u8>>,
+    leaves: Option<Vec<u8>>,
+    examined: Result<Vec<(Examined, Option<Record>)>, stele_core::Error>,
 }
 
-/// What a core does.
-enum Job {
-    Examine(Bundle),
-    Check(Vec<SignatureCheck>),
-}
-
-/// What it answers.
-enum Done {
-    Examined(Bundle, Result<Vec<Examined>, stele_core::Error>),
-    Checked(Vec<Finding>),
-}
-
-struct Pass {
+struct Pass<'l, 'o> {
     verifier: Verifier,
-    tiler: Tiler,
-    /// Signatures of the batch before, verified beside the next one's examination.
-    checks: Vec<SignatureCheck>,
+    tiler: HashTiler,
     issued: HashSet<Digest>,
+    findings: Vec<FileFinding>,
+    tiles: u64,
+    observer: Option<Observer<'o>>,
     size: u64,
-    files: Directory,
+    log: &'l Log,
 }
 
-impl Pass {
-    fn entries(&mut self) -> Result<(), CliError> {
+struct Ended {
+    report: Report,
+    findings: Vec<FileFinding>,
+    tiles: u64,
+    issued: HashSet<Digest>,
+}
+
+impl Pass<'_, '_> {
+    /// `seen` entries are known from an earlier verification.
+    fn entries(&mut self, seen: u64) -> Result<(), CliError> {
         let mut progress = Progress::new("verify");
-        let batch = u64::try_from(pool::width()).unwrap_or(1) * BUNDLES_PER_CORE;
-        let last = self.size.div_ceil(FULL_WIDTH);
-        let mut next = 0;
-        while next < last {
-            let bundles = self.read_batch(next..last.min(next + batch))?;
-            let complete = u64::try_from(bundles.len()).is_ok_and(|read| read == batch.min(last - next));
-            let judged = self.batch(bundles)?;
-            if !complete || !judged {
-                // What follows a gap cannot be judged; the gap is a finding.
-                break;
+        let (log, size) = (self.log, self.size);
+        let wanted = self.observer.is_some() || size <= SMALL_LOG;
+        let begin = |number| read_bundle(log, number, size, seen, wanted);
+        let check = |checks: Vec<SignatureCheck>| -> Vec<Finding> {
+            checks.iter().filter_map(SignatureCheck::run).collect()
+        };
+        let judge = |step: Step<Result<Bundle, CliError>, Vec<Finding>>| match step {
+            Step::Done(findings) => {
+                self.verifier.found(findings);
+                Ok(Judged::More(Vec::new()))
             }
-            next += batch;
-            progress.at(self.verifier.size(), self.size);
+            Step::Next(bundle) => {
+                let judged = self.admit(bundle?)?;
+                progress.at(self.verifier.size(), size);
+                Ok::<_, CliError>(judged)
+            }
+        };
+        pipeline(0..size.div_ceil(FULL_WIDTH), log.threads(), begin, check, judge)
+    }
+
+    /// Judges a bundle's entries in order; answers with their signatures. What follows a gap cannot be judged.
+    fn admit(&mut self, bundle: Bundle) -> Result<Judged<Vec<SignatureCheck>>, CliError> {
+        let Bundle { path, bytes, leaves, examined } = bundle;
+        let Some(bytes) = bytes else {
+            let expected = "the entries that the checkpoint covers; nothing after them can be judged";
+            self.find(path, "nothing", expected);
+            return Ok(Judged::Enough);
+        };
+        let examined = match examined {
+            Ok(examined) => examined,
+            Err(e) => {
+                let expected = "an entry bundle (C2SP tlog-tiles); nothing after it can be judged";
+                self.find(path, e.to_string(), expected);
+                return Ok(Judged::Enough);
+            }
+        };
+        self.tiles += 1;
+        let count = examined.len();
+        let mut checks = Vec::new();
+        for (one, record) in examined {
+            let leaf = one.leaf();
+            checks.extend(self.verifier.admit(one));
+            if let Some(record) = record {
+                self.observe(record);
+            }
+            for tile in self.tiler.push(leaf)? {
+                self.compare(tile, leaves.as_deref())?;
+            }
         }
-        self.batch(Vec::new())?;
+        self.leftovers_of(path, &bytes)?;
+        if count != usize::from(path.width()) {
+            let expected = format!("{}, as the checkpoint says; nothing after them can be judged", path.width());
+            self.find(path, format!("{count} entries"), expected);
+            return Ok(Judged::Enough);
+        }
+        let mut jobs = Vec::new();
+        while !checks.is_empty() {
+            let rest = checks.split_off(checks.len().min(CHECKS));
+            jobs.push(std::mem::replace(&mut checks, rest));
+        }
+        Ok(Judged::More(jobs))
+    }
+
+    fn observe(&mut self, record: Record) {
+        if self.size <= SMALL_LOG
+            && let Body::Issued(issued) = &record.body
+        {
+            self.issued.insert(issued.sha256);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(record);
+        }
+    }
+
+    fn find(&mut self, tile: TilePath, found: impl Into<String>, expected: impl Into<String>) {
+        self.findings.push(FileFinding::new(tile.to_string(), found, expected));
+    }
+
+    /// Compares a hash tile that the entries make with the one that is there; that of level 0 was read with its bundle.
+    fn compare(&mut self, tile: TileFile, leaves: Option<&[u8]>) -> Result<(), CliError> {
+        let same = match tile.path.kind() {
+            TileKind::Hashes(0) => leaves.map(|found| found == tile.bytes),
+            _ => self.log.read(tile.path)?.map(|found| found == tile.bytes),
+        };
+        self.tiles += 1;
+        match same {
+            Some(true) => {}
+            Some(false) => self.find(tile.path, "other bytes", "the tile that the entries make"),
+            None => self.find(tile.path, "nothing", "the tile that the entries make"),
+        }
+        self.leftovers_of(tile.path, &tile.bytes)
+    }
+
+    fn leftovers_of(&mut self, path: TilePath, bytes: &[u8]) -> Result<(), CliError> {
+        if let Log::Directory(directory) = self.log {
+            self.findings.append(&mut directory.compare_leftovers(path, bytes)?);
+        }
         Ok(())
     }
 
-    /// The bundles up to the first that is missing.
-    fn read_batch(&mut self, indexes: std::ops::Range<u64>) -> Result<Vec<Bundle>, CliError> {
-        let mut bundles = Vec::new();
-        for index in indexes {
-            let width = u16::try_from((self.size - index * FULL_WIDTH).min(FULL_WIDTH)).unwrap_or(256);
-            let path = TilePath::new(TileKind::Entries, index, width)?;
-            let Some(bytes) = self.files.read(path)? else {
-                let expected = "the entries that the checkpoint covers; nothing after them can be judged";
-                self.files
-                    .findings
-                    .push(FileFinding::new(path.to_string(), "nothing", expected));
-                break;
-            };
-            let leaves = self.files.read(TilePath::new(TileKind::Hashes(0), index, width)?)?;
-            // A tile that does not read is found when it is compared.
-            let leaves = leaves.and_then(|tile| decode_hashes(&tile).ok()).unwrap_or_default();
-            bundles.push(Bundle { path, bytes, leaves });
-        }
-        Ok(bundles)
-    }
-
-    /// Examines these bundles and verifies the signatures of those before, on all cores; then judges in order. Answers
-    /// whether every bundle could be judged.
-    fn batch(&mut self, bundles: Vec<Bundle>) -> Result<bool, CliError> {
-        let mut jobs: Vec<Job> = bundles.into_iter().map(Job::Examine).collect();
-        let mut checks = std::mem::take(&mut self.checks);
-        while !checks.is_empty() {
-            let rest = checks.split_off(checks.len().min(64));
-            jobs.push(Job::Check(std::mem::replace(&mut checks, rest)));
-        }
-        let mut whole = true;
-        for done in pool::map(jobs, work) {
-            match done {
-                Done::Checked(findings) => self.verifier.found(findings),
-                Done::Examined(bundle, Ok(examined)) if whole => whole = self.admit(&bundle, examined)?,
-                Done::Examined(..) if !whole => {}
-                Done::Examined(bundle, Ok(_)) => drop(bundle),
-                Done::Examined(bundle, Err(e)) => {
-                    whole = false;
-                    let expected = "an entry bundle (C2SP tlog-tiles); nothing after it can be judged";
-                    self.files
-                        .findings
-                        .push(FileFinding::new(bundle.path.to_string(), e.to_string(), expected));
-                }
-            }
-        }
-        Ok(whole)
-    }
-
-    fn admit(&mut self, bundle: &Bundle, examined: Vec<Examined>) -> Result<bool, CliError> {
-        let entries = decode_bundle(&bundle.bytes)?;
-        for (entry, examined) in entries.iter().zip(examined) {
-            self.checks.extend(self.verifier.admit(examined));
-            if self.size <= SMALL_LOG
-                && let Ok(Record {
-                    body: Body::Issued(issued),
-                    ..
-                }) = Record::decode(entry)
-            {
-                self.issued.insert(issued.sha256);
-            }
-            for tile in self.tiler.push(entry)? {
-                self.files.compare(tile.path, &tile.bytes)?;
-            }
-        }
-        let whole = entries.len() == usize::from(bundle.path.width());
-        if !whole {
-            let found = format!("{} entries", entries.len());
-            let expected = format!("{}, as the checkpoint says", bundle.path.width());
-            self.files
-                .findings
-                .push(FileFinding::new(bundle.path.to_string(), found, expected));
-        }
-        Ok(whole)
-    }
-
-    fn finish(mut self) -> Result<Verified, CliError> {
+    fn finish(mut self) -> Result<Ended, CliError> {
         if self.tiler.size() == self.size {
-            for tile in self.tiler.partials()? {
-                self.files.compare(tile.path, &tile.bytes)?;
+            for tile in std::mem::take(&mut self.tiler).partials()? {
+                let leaves = match tile.path.kind() {
+                    TileKind::Hashes(0) => self.log.read(tile.path)?,
+                    _ => None,
+                };
+                self.compare(tile, leaves.as_deref())?;
             }
         }
-        self.files.beyond(self.size);
-        let report = self.verifier.finish(&self.files.note);
-        Ok(Verified {
-            report,
-            file_count: self.files.count,
-            files: self.files.findings,
+        Ok(Ended {
+            report: self.verifier.finish(self.log.note()),
+            findings: self.findings,
+            tiles: self.tiles,
             issued: self.issued,
         })
     }
 }
 
-fn work(job: Job) -> Done {
-    match job {
-        Job::Check(checks) => Done::Checked(checks.iter().filter_map(SignatureCheck::run).collect()),
-        Job::Examine(bundle) => {
-            let examined = examine_bundle(&bundle);
-            Done::Examined(bundle, examined)
-        }
-    }
+fn read_bundle(log: &Log, number: u64, size: u64, seen: u64, wanted: bool) -> Result<Bundle, CliError> {
+    let width = u16::try_from((size - number * FULL_WIDTH).min(FULL_WIDTH)).unwrap_or(256);
+    let path = TilePath::new(TileKind::Entries, number, width)?;
+    let bytes = log.read(path)?;
+    let leaves = log.read(TilePath::new(TileKind::Hashes(0), number, width)?)?;
+    let examined = match &bytes {
+        Some(bytes) => examine_bundle(path, bytes, leaves.as_deref(), seen, wanted),
+        None => Ok(Vec::new()),
+    };
+    Ok(Bundle { path, bytes, leaves, examined })
 }
 
-fn examine_bundle(bundle: &Bundle) -> Result<Vec<Examined>, stele_core::Error> {
-    let entries = decode_bundle(&bundle.bytes)?;
-    let leaves = bundle.leaves.iter().copied().map(Some).chain(std::iter::repeat(None));
-    let indexes = bundle.path.start()..;
-    Ok(indexes
-        .zip(entries)
-        .zip(leaves)
-        .map(|((index, entry), leaf)| examine(index, entry, leaf))
-        .collect())
+fn examine_bundle(
+    path: TilePath,
+    bytes: &[u8],
+    leaves: Option<&[u8]>,
+    seen: u64,
+    wanted: bool,
+) -> Result<Vec<(Examined, Option<Record>)>, stele_core::Error> {
+    let entries = decode_bundle(bytes)?;
+    // A tile that does not read is found when it is compared.
+    let leaves = leaves.and_then(|tile| decode_hashes(tile).ok()).unwrap_or_default();
+    let leaves = leaves.into_iter().map(Some).chain(std::iter::repeat(None));
+    let look = |((index, entry), leaf): ((u64, &[u8]), Option<Hash>)| {
+        let examined = if index < seen {
+            examine_again(index, entry, leaf)
+        } else {
+            examine(index, entry, leaf)
+        };
+        let record = wanted.then(|| Record::decode(entry).ok()).flatten();
+        (examined, record)
+    };
+    Ok((path.start()..).zip(entries).zip(leaves).map(look).collect())
 }

@@ -6,25 +6,22 @@ use std::path::{Path, PathBuf};
 use stele_core::checkpoint::tile::{TileKind, TilePath, decode_bundle};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier, open};
 
-use super::FileFinding;
+use super::{FileFinding, MAX_TILE};
 use crate::error::CliError;
 use crate::files;
 
-/// A full entry bundle: 256 entries of at most 65,535 bytes with their lengths; no tile is larger.
-const MAX_TILE: u64 = 256 * 65_537;
-
 /// The files below a log's directory, sorted by what they are.
-pub(super) struct Directory {
+pub(in crate::commands::audit) struct Directory {
     /// The newest checkpoint's note.
     pub(super) note: String,
-    /// Older ones, of an export to write-once storage, verified.
-    pub(super) anchors: Vec<Checkpoint>,
+    /// Older ones, of an export to write-once storage, with their files' names.
+    older: Vec<(String, String)>,
     /// Every tile that is there.
     tiles: BTreeMap<TilePath, PathBuf>,
     /// How many files there are.
-    pub(super) count: u64,
+    pub(in crate::commands::audit) count: u64,
     /// What does not belong.
-    pub(super) findings: Vec<FileFinding>,
+    pub(in crate::commands::audit) findings: Vec<FileFinding>,
 }
 
 impl Directory {
@@ -32,28 +29,24 @@ impl Directory {
     ///
     /// # Errors
     /// When there is no checkpoint, or the directory cannot be read.
-    pub(super) fn open(root: &Path, verifier: &NoteVerifier) -> Result<Self, CliError> {
+    pub(super) fn open(root: &Path) -> Result<Self, CliError> {
         let mut found = Self {
             note: String::new(),
-            anchors: Vec::new(),
+            older: Vec::new(),
             tiles: BTreeMap::new(),
             count: 0,
             findings: Vec::new(),
         };
+        // A transcript of a ceremony has its log one directory below.
+        let inner = root.join("log");
+        let root = if inner.join("checkpoint").exists() { &inner } else { root };
         let mut notes = BTreeMap::new();
         found.walk(root, "", &mut notes)?;
         let newest = notes
             .pop_last()
             .ok_or_else(|| CliError::Refused(format!("{} has no checkpoint: it is no exported log", root.display())))?;
         found.note = newest.1.1;
-        for (name, note) in notes.into_values() {
-            match open(&note, std::slice::from_ref(verifier)) {
-                Ok((checkpoint, _)) => found.anchors.push(checkpoint),
-                Err(e) => found
-                    .findings
-                    .push(FileFinding::new(name, e.to_string(), "a checkpoint of this log")),
-            }
-        }
+        found.older = notes.into_values().collect();
         Ok(found)
     }
 
@@ -92,20 +85,7 @@ impl Directory {
         if let Ok(tile) = name.parse() {
             self.tiles.insert(tile, path);
         } else if name == "checkpoint" || name.strip_prefix("checkpoint.").is_some_and(is_decimal) {
-            let note = files::read_text(&path)?;
-            match Checkpoint::from_note_unverified(&note) {
-                Ok(checkpoint) if name == "checkpoint" || name == format!("checkpoint.{}", checkpoint.size) => {
-                    notes.insert(checkpoint.size, (name, note));
-                }
-                Ok(checkpoint) => {
-                    let found = format!("a checkpoint of size {}", checkpoint.size);
-                    self.findings
-                        .push(FileFinding::new(name, found, "the size that its name says"));
-                }
-                Err(e) => self
-                    .findings
-                    .push(FileFinding::new(name, e.to_string(), "a checkpoint")),
-            }
+            self.checkpoint(&path, name, notes)?;
         } else {
             self.findings.push(FileFinding::new(
                 name,
@@ -116,61 +96,96 @@ impl Directory {
         Ok(())
     }
 
+    fn checkpoint(
+        &mut self,
+        path: &Path,
+        name: String,
+        notes: &mut BTreeMap<u64, (String, String)>,
+    ) -> Result<(), CliError> {
+        let Ok(note) = String::from_utf8(files::read(path)?) else {
+            let finding = FileFinding::new(name, "bytes that are not UTF-8", "a checkpoint");
+            self.findings.push(finding);
+            return Ok(());
+        };
+        match Checkpoint::from_note_unverified(&note) {
+            Ok(checkpoint) if name == "checkpoint" || name == format!("checkpoint.{}", checkpoint.size) => {
+                // Both `checkpoint` and `checkpoint.<size>` of one size: each must be a checkpoint of this log.
+                if let Some(twin) = notes.insert(checkpoint.size, (name, note)) {
+                    self.older.push(twin);
+                }
+            }
+            Ok(checkpoint) => {
+                let found = format!("a checkpoint of size {}", checkpoint.size);
+                self.findings
+                    .push(FileFinding::new(name, found, "the size that its name says"));
+            }
+            Err(e) => self
+                .findings
+                .push(FileFinding::new(name, e.to_string(), "a checkpoint")),
+        }
+        Ok(())
+    }
+
+    /// Older checkpoints whose signature verifies: the log must have been what they say. Others are findings.
+    pub(in crate::commands::audit) fn anchors(&mut self, verifier: &NoteVerifier) -> Vec<Checkpoint> {
+        let mut anchors = Vec::new();
+        for (name, note) in std::mem::take(&mut self.older) {
+            match open(&note, std::slice::from_ref(verifier)) {
+                Ok((checkpoint, _)) => anchors.push(checkpoint),
+                Err(e) => self
+                    .findings
+                    .push(FileFinding::new(name, e.to_string(), "a checkpoint of this log")),
+            }
+        }
+        anchors
+    }
+
     /// A tile's bytes; `None` when it is not there. Too large a file counts as its first bytes, which differ anyway.
     pub(super) fn read(&self, tile: TilePath) -> Result<Option<Vec<u8>>, CliError> {
         use std::io::Read as _;
         let Some(path) = self.tiles.get(&tile) else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_TILE + 1).read_to_end(&mut bytes))
-            .map_err(|e| CliError::file("read", path, &e))?;
+        let failed = |e: std::io::Error| CliError::file("read", path, &e);
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len().min(MAX_TILE);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+        file.take(MAX_TILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         Ok(Some(bytes))
     }
 
-    /// Compares a tile that the entries make with the one that is there.
-    pub(super) fn compare(&mut self, tile: TilePath, bytes: &[u8]) -> Result<(), CliError> {
-        let finding = match self.read(tile)? {
-            Some(found) if found == bytes => None,
-            Some(_) => Some("other bytes"),
-            None => Some("nothing"),
-        };
-        if let Some(found) = finding {
-            self.findings.push(FileFinding::new(
-                tile.to_string(),
-                found,
-                "the tile that the entries make",
-            ));
-        }
-        self.compare_leftovers(tile, bytes)
-    }
-
     /// Partial tiles that a larger one has replaced must be its beginning.
-    fn compare_leftovers(&mut self, tile: TilePath, bytes: &[u8]) -> Result<(), CliError> {
-        for width in 1..tile.width() {
-            let partial = TilePath::new(tile.kind(), tile.index(), width)?;
+    pub(in crate::commands::audit) fn compare_leftovers(
+        &self,
+        tile: TilePath,
+        bytes: &[u8],
+    ) -> Result<Vec<FileFinding>, CliError> {
+        let mut findings = Vec::new();
+        let narrowest = TilePath::new(tile.kind(), tile.index(), 1)?;
+        for (&partial, _) in self.tiles.range(narrowest..tile) {
             let Some(found) = self.read(partial)? else {
                 continue;
             };
             let whole = match tile.kind() {
-                TileKind::Hashes(_) => found.len() == usize::from(width) * 32,
-                TileKind::Entries => decode_bundle(&found).is_ok_and(|entries| entries.len() == usize::from(width)),
+                TileKind::Hashes(_) => found.len() == usize::from(partial.width()) * 32,
+                TileKind::Entries => {
+                    decode_bundle(&found).is_ok_and(|entries| entries.len() == usize::from(partial.width()))
+                }
             };
             if !whole || !bytes.starts_with(&found) {
                 let words = "a left-over partial tile that disagrees";
-                self.findings.push(FileFinding::new(
+                findings.push(FileFinding::new(
                     partial.to_string(),
                     words,
                     "the beginning of the tile that replaced it",
                 ));
             }
         }
-        Ok(())
+        Ok(findings)
     }
 
     /// Tiles that the tree of `size` entries does not have.
-    pub(super) fn beyond(&mut self, size: u64) {
+    pub(in crate::commands::audit) fn beyond(&mut self, size: u64) {
         let expected = format!("tiles of the {size} entries of the checkpoint");
         for tile in self.tiles.keys().filter(|tile| !tile.is_within(size)) {
             self.findings.push(FileFinding::new(

@@ -1,0 +1,163 @@
+//! Several logs: each is opened with a key that another one names, and must be what the others saw of it.
+
+use std::collections::HashSet;
+
+use stele_core::audit::{Options, OtherLog};
+use stele_core::checkpoint::{Checkpoint, NoteVerifier, open};
+use stele_core::types::Digest;
+
+use super::super::log::{FileFinding, Log, Place};
+use super::run::{Observer, Verified, root_at, verify_log};
+use super::state::State;
+use crate::connect::Settings;
+use crate::error::CliError;
+
+/// Logs that were verified, the one of the given verifier key first.
+pub(in crate::commands::audit) struct Chain {
+    pub(in crate::commands::audit) logs: Vec<Verified>,
+    /// What concerns none of them.
+    pub(in crate::commands::audit) findings: Vec<FileFinding>,
+}
+
+impl Chain {
+    pub(in crate::commands::audit) fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.logs.iter().all(Verified::is_clean)
+    }
+
+    /// Whether a certificate that this log imported was looked up in the log that issued it.
+    pub(super) fn looks_up(&self, log: &Verified) -> bool {
+        self.logs.iter().any(|other| names(log, other))
+    }
+}
+
+/// Whether `log` holds a checkpoint of `other`.
+fn names(log: &Verified, other: &Verified) -> bool {
+    let others = &log.report.other_logs;
+    others.iter().any(|o| o.origin.as_str() == other.report.origin)
+}
+
+/// Verifies every log: the one that `verifier` opens, then those whose keys it names, and so on. The observer sees the
+/// records of the first.
+///
+/// # Errors
+/// When a place holds no log or cannot be read, or no place holds a log of `verifier`.
+pub(in crate::commands::audit) fn verify_all(
+    places: &[Place],
+    settings: &Settings,
+    verifier: NoteVerifier,
+    bundle_digest: Option<Digest>,
+    since: &State,
+    mut observer: Option<Observer<'_>>,
+) -> Result<Chain, CliError> {
+    let mut waiting = Vec::new();
+    for place in places {
+        waiting.push((place.clone(), Log::open(place, settings)?));
+    }
+    let mut chain = Chain {
+        logs: Vec::new(),
+        findings: Vec::new(),
+    };
+    let mut bundle_digest = bundle_digest;
+    let mut keys = vec![verifier];
+    while let Some(key) = keys.pop() {
+        let Some(at) = waiting.iter().position(|(_, log)| is_of(log, &key)) else {
+            continue;
+        };
+        let (place, log) = waiting.remove(at);
+        let mut options = since.options(&key)?;
+        options.bundle_digest = bundle_digest.take();
+        let verified = verify_log(place, log, key, options, observer.take())?;
+        keys.extend(verified.report.other_logs.iter().filter_map(|o| o.vkey.parse::<NoteVerifier>().ok()));
+        chain.logs.push(verified);
+    }
+    if chain.logs.is_empty() {
+        return Err(none_opens(&waiting));
+    }
+    for (place, log) in &waiting {
+        let origin = origin_of(log);
+        let words = "a log whose checkpoint's key neither --vkey nor another of the logs names";
+        chain.findings.push(FileFinding::new(place.to_string(), format!("log {origin}"), words));
+    }
+    cross_check(&mut chain)?;
+    Ok(chain)
+}
+
+/// Whether the log says that it is this key's. Whether its checkpoint verifies, the verification tells.
+fn is_of(log: &Log, key: &NoteVerifier) -> bool {
+    origin_of(log) == key.name()
+}
+
+fn origin_of(log: &Log) -> String {
+    let first = log.note().lines().next();
+    first.unwrap_or_default().to_owned()
+}
+
+fn none_opens(waiting: &[(Place, Log)]) -> CliError {
+    let found: Vec<String> = waiting.iter().map(|(place, log)| format!("{place} is a log of {}", origin_of(log))).collect();
+    CliError::Refused(format!("no log of the verifier key: {}", found.join("; ")))
+}
+
+/// Every log must be what the others saw of it, and must have issued what they imported from it.
+fn cross_check(chain: &mut Chain) -> Result<(), CliError> {
+    let mut found = Vec::new();
+    for (at, other) in chain.logs.iter().enumerate() {
+        for log in &chain.logs {
+            for seen in log.report.other_logs.iter().filter(|o| o.origin.as_str() == other.report.origin) {
+                found.extend(compare(other, log, seen)?.map(|finding| (at, finding)));
+            }
+        }
+    }
+    for (at, log) in chain.logs.iter().enumerate() {
+        let others: Vec<&Verified> = chain.logs.iter().filter(|other| names(log, other)).collect();
+        if others.is_empty() {
+            continue;
+        }
+        let issued: HashSet<&Digest> = others.iter().flat_map(|other| &other.issued).collect();
+        for imported in log.report.imported.iter().filter(|i| !issued.contains(&i.certificate_sha256)) {
+            let what = format!("record {}", imported.index);
+            let certificate = format!("a certificate of {} with sha256 {}", imported.key, imported.certificate_sha256);
+            found.push((at, FileFinding::new(what, certificate, "one that the ceremony's log issued")));
+        }
+    }
+    for (at, finding) in found {
+        if let Some(log) = chain.logs.get_mut(at) {
+            log.files.push(finding);
+        }
+    }
+    Ok(())
+}
+
+/// Compares a log with the checkpoint of it that another one holds.
+fn compare(log: &Verified, holder: &Verified, seen: &OtherLog) -> Result<Option<FileFinding>, CliError> {
+    let who = format!("record {} of {}", seen.index, holder.report.origin);
+    let checkpoint = match checkpoint(seen) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return Ok(Some(FileFinding::new(who, error.to_string(), "a checkpoint of this log"))),
+    };
+    let found = match root_at(&log.log, checkpoint.size) {
+        Ok(Some(root)) if root == checkpoint.root => return Ok(None),
+        Ok(Some(root)) => format!("root {root}"),
+        Ok(None) => "fewer entries".to_owned(),
+        Err(CliError::Refused(why)) => why,
+        Err(other) => return Err(other),
+    };
+    let expected = format!("root {} at size {}, as it says", checkpoint.root, checkpoint.size);
+    Ok(Some(FileFinding::new(who, found, expected)))
+}
+
+fn checkpoint(seen: &OtherLog) -> Result<Checkpoint, stele_core::Error> {
+    let verifier: NoteVerifier = seen.vkey.parse()?;
+    Ok(open(&seen.checkpoint, std::slice::from_ref(&verifier))?.0)
+}
+
+impl State {
+    /// What is known of the log of this key.
+    fn options(&self, key: &NoteVerifier) -> Result<Options, CliError> {
+        let mut options = Options::default();
+        if let Some(known) = self.log(key)? {
+            options.verified = known.size;
+            options.anchors.push(known);
+        }
+        Ok(options)
+    }
+}
