@@ -166,6 +166,12 @@ impl Estate {
         named.vkey.parse()
     }
 
+    /// Whether the log is a signer's, which another may continue.
+    #[must_use]
+    pub fn is_a_signers(&self) -> bool {
+        self.purpose == Some(LogPurpose::Signer)
+    }
+
     /// The origin of the log.
     #[must_use]
     pub fn origin(&self) -> &str {

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use stele_core::audit::{Options, OtherLog};
+use stele_core::audit::{Estate, Options, OtherLog};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier, open};
 use stele_core::types::Digest;
 
 use super::super::log::{FileFinding, Log, Place};
-use super::run::{Observer, Verified, root_at, verify_log};
+use super::run::{Observer, Verified, first_entry, root_at, verify_log};
 use super::state::State;
 use crate::connect::Settings;
 use crate::error::CliError;
@@ -58,16 +58,21 @@ pub(in crate::commands::audit) fn verify_all(
         findings: Vec::new(),
     };
     let mut bundle_digest = bundle_digest;
-    let mut keys = vec![verifier];
-    while let Some(key) = keys.pop() {
+    let mut keys = vec![(verifier, None)];
+    while let Some((key, estate)) = keys.pop() {
         let Some(at) = waiting.iter().position(|(_, log)| is_of(log, &key)) else {
             continue;
         };
         let (place, log) = waiting.remove(at);
         let mut options = since.options(&key)?;
         options.bundle_digest = bundle_digest.take();
-        let verified = verify_log(place, log, key, options, observer.take())?;
-        keys.extend(verified.report.other_logs.iter().filter_map(|o| o.vkey.parse::<NoteVerifier>().ok()));
+        let mut verified = verify_log(place, log, (key, estate), options, observer.take())?;
+        let others = verified.report.other_logs.iter().filter_map(|o| o.vkey.parse::<NoteVerifier>().ok());
+        keys.extend(others.map(|key| (key, None)));
+        // The next epoch is verified next, with what this one left.
+        if let Some(key) = next_epoch(verified.estate.as_ref(), &waiting)? {
+            keys.push((key, verified.estate.take()));
+        }
         chain.logs.push(verified);
     }
     if chain.logs.is_empty() {
@@ -80,6 +85,19 @@ pub(in crate::commands::audit) fn verify_all(
     }
     cross_check(&mut chain)?;
     Ok(chain)
+}
+
+/// The key of the log that continues another, where it is among those that wait.
+fn next_epoch(estate: Option<&Estate>, waiting: &[(Place, Log)]) -> Result<Option<NoteVerifier>, CliError> {
+    let Some(estate) = estate else { return Ok(None) };
+    for (_, log) in waiting {
+        if let Some(entry) = first_entry(log)?
+            && let Ok(key) = estate.follow(&entry)
+        {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the log says that it is this key's. Whether its checkpoint verifies, the verification tells.
