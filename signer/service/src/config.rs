@@ -17,6 +17,9 @@ use crate::error::SignerError;
 pub(crate) struct Config {
     /// The index's file; it can be rebuilt from the log at any time.
     pub(crate) index: PathBuf,
+    /// Directories of exports: a log that is behind one of them is refused at the start.
+    #[serde(default)]
+    pub(crate) exports: Vec<PathBuf>,
     /// The keeper.
     pub(crate) keeper: KeeperConfig,
     /// gRPC.
@@ -187,6 +190,7 @@ impl Config {
         ] {
             *place = base.join(&*place);
         }
+        config.exports.iter_mut().for_each(|place| *place = base.join(&*place));
         if let Some(spawn) = &mut config.keeper.spawn {
             spawn.binary = base.join(&spawn.binary);
             spawn.config = base.join(&spawn.config);

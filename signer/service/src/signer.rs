@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, duration};
 use crate::error::SignerError;
+use crate::exports;
 use crate::follower::Doubts;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
@@ -109,6 +110,9 @@ impl Signer {
         let held = ArcSwap::from_pointee(held(&status)?);
         let index = Index::open(&config.index, &status.origin)?;
         index.check_log(status.size, |size| tree::root(&keeper, size))?;
+        exports::check(&config.exports, (&status.origin, &status.vkey), status.size, |size| {
+            tree::root(&keeper, size)
+        })?;
         let reader = index.reader();
         let signer = Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),

@@ -29,6 +29,8 @@ pub(super) struct OpenIntent {
     pub(super) certifies: Option<(Digest, CaIdentity)>,
     /// Whether the serial was new; of two intents with the same the first owns it.
     pub(super) owns_serial: bool,
+    /// The step of a plan that it carries out: plan and number.
+    pub(super) step: Option<(u64, u32)>,
     /// What is wrong with it, unless no signature is made.
     pub(super) faults: Vec<Finding>,
 }
@@ -86,6 +88,10 @@ impl Verifier {
                 _ => None,
             },
             owns_serial,
+            step: match intent.authority {
+                Authority::Plan { plan, step } => Some((plan, step)),
+                _ => None,
+            },
             faults: self.tally.take_counts(faults),
         };
         self.open.insert(index, open);

@@ -77,6 +77,11 @@ impl Serials {
             .collect()
     }
 
+    /// Forgets a serial: no certificate has it.
+    pub(super) fn remove(&mut self, key: u16, serial: &Serial) {
+        self.0.remove(&(key, padded(serial)));
+    }
+
     pub(super) fn get_mut(&mut self, key: u16, serial: &Serial) -> Option<&mut Entry> {
         self.0.get_mut(&(key, padded(serial)))
     }
