@@ -29,7 +29,7 @@ serve() {
     server=$!
     for _ in $(seq 1 1200); do
         # The commands to try are printed when the signer listens.
-        if grep -q 'curl http.*/checkpoint' "$scratch/serve.log"; then
+        if grep -q 'curl .*/checkpoint' "$scratch/serve.log"; then
             return 0
         fi
         kill -0 "$server" 2>/dev/null || { cat "$scratch/serve.log"; fail "quickstart --serve ended"; }

@@ -22,3 +22,4 @@ pub mod scratch;
 pub mod service;
 pub mod service_client;
 pub mod service_world;
+pub mod witness_trial;

@@ -31,6 +31,8 @@ pub struct Service {
     pub grpc: u16,
     /// The port of plain HTTP.
     pub http: u16,
+    /// Its port for tiles.
+    pub tiles: u16,
     child: Option<Child>,
 }
 
@@ -104,6 +106,7 @@ impl Service {
             _template: template,
             grpc: free_port(),
             http: free_port(),
+            tiles: free_port(),
             child: None,
         };
         service.write_config("");
@@ -112,12 +115,12 @@ impl Service {
 
     /// Writes the signer's configuration with further lines.
     pub fn write_config(&self, more: &str) {
-        let (grpc, http) = (self.grpc, self.http);
+        let (grpc, http, tiles) = (self.grpc, self.http, self.tiles);
         let keeper = binary_path("stele-keeper");
         let text = format!(
             "index = \"index.db\"\n[keeper]\nsocket = \"keeper.sock\"\nspawn = {{ binary = \"{}\", config = \"keeper.toml\" }}\n\
              [grpc]\nlisten = \"127.0.0.1:{grpc}\"\nserver_key = \"server.key\"\nserver_cert = \"server.pem\"\n\
-             [http]\nlisten = \"127.0.0.1:{http}\"\n[local]\nsocket = \"signer.sock\"\n{more}",
+             [http]\nlisten = \"127.0.0.1:{http}\"\n[tiles]\nlisten = \"127.0.0.1:{tiles}\"\n[local]\nsocket = \"signer.sock\"\n{more}",
             keeper.display()
         );
         std::fs::write(self.path("signer/signer.toml"), text).expect("the configuration");
@@ -174,6 +177,19 @@ impl Service {
     /// From now on the step ends the process.
     pub fn arm(&self) {
         std::fs::write(self.path("armed"), "").expect("a file");
+    }
+
+    /// Starts the signer where it will not be ready, and waits until it listens.
+    pub fn start_halted(&mut self) {
+        let command = self.signer_command("stele-signer", "run");
+        self.spawn(command);
+        let until = Instant::now() + PATIENCE;
+        while self.get("/healthz").is_none_or(|page| page.status != 200)
+            || std::net::TcpStream::connect(("127.0.0.1", self.grpc)).is_err()
+        {
+            assert!(Instant::now() < until, "the signer does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn start_as(&mut self, command: Command) {

@@ -37,7 +37,11 @@ fn stele() -> Command {
 fn failed(command: &mut Command, because: &str) {
     let out = command.output().expect("the program runs");
     assert!(!out.status.success(), "{command:?} succeeded:\n{}", both(&out));
-    assert!(both(&out).contains(because), "not because of `{because}`:\n{}", both(&out));
+    assert!(
+        both(&out).contains(because),
+        "not because of `{because}`:\n{}",
+        both(&out)
+    );
 }
 
 impl Change {
@@ -51,7 +55,12 @@ impl Change {
         let vkey = service.path("out/ledger.vkey");
         let change = Self { service, vkey };
         change.revoke(&change.serial_of("epoch-1"));
-        succeed(change.service.stele_as("operator").args(["freeze", "profile", "etcd-peer", "--reason", "drill"]));
+        succeed(
+            change
+                .service
+                .stele_as("operator")
+                .args(["freeze", "profile", "etcd-peer", "--reason", "drill"]),
+        );
         change.configure("");
         change.prepare();
         change
@@ -183,7 +192,9 @@ impl Change {
     fn go_over(&mut self) {
         let config = self.path("signer/signer.toml");
         let text = std::fs::read_to_string(&config).unwrap();
-        let text = text.replace("keeper.toml", "keeper-2.toml").replace("index.db", "index-2.db");
+        let text = text
+            .replace("keeper.toml", "keeper-2.toml")
+            .replace("index.db", "index-2.db");
         std::fs::write(config, text).unwrap();
         let client = CarryOver::decode(&std::fs::read(self.path("carry.json")).unwrap()).unwrap();
         std::fs::write(self.path("out/ledger.vkey"), client.successor.vkey).unwrap();
@@ -193,7 +204,10 @@ impl Change {
     /// Verifies logs from the first key on.
     fn verify(&self, logs: &[&Path]) -> Output {
         let mut verify = stele();
-        verify.arg("--vkey").arg(self.path("first.vkey")).args(["audit", "verify"]);
+        verify
+            .arg("--vkey")
+            .arg(self.path("first.vkey"))
+            .args(["audit", "verify"]);
         logs.iter().for_each(|log| {
             verify.arg(log);
         });
@@ -255,7 +269,13 @@ fn a_planned_change_closes_one_log_and_begins_the_next() {
     assert!(both_logs.status.success(), "{}", both(&both_logs));
     assert!(both(&both_logs).contains(NEXT), "{}", both(&both_logs));
     // The new log alone, with its own key, verifies too.
-    succeed(change.service.stele_as("auditor").args(["audit", "verify"]).arg(&second));
+    succeed(
+        change
+            .service
+            .stele_as("auditor")
+            .args(["audit", "verify"])
+            .arg(&second),
+    );
 }
 
 /// The serial of a leaf of the first epoch, from the carry-over: the one that is not revoked.
@@ -275,9 +295,15 @@ fn serial_in(change: &Change, _request: &str) -> String {
 fn hostile_successor(change: &Change) {
     let client = change.client();
     let found = records(&client);
-    let Body::Genesis(genesis) = &found[0].body else { panic!("no genesis") };
+    let Body::Genesis(genesis) = &found[0].body else {
+        panic!("no genesis")
+    };
     assert_eq!(genesis.predecessor.as_ref().unwrap().origin.as_str(), ORIGIN);
-    assert!(found.iter().all(|r| !matches!(&r.body, Body::Intent(i) if i.authority == Authority::Bootstrap)));
+    assert!(
+        found
+            .iter()
+            .all(|r| !matches!(&r.body, Body::Intent(i) if i.authority == Authority::Bootstrap))
+    );
     let carried = found.iter().find(|r| matches!(r.body, Body::CarriedOver(_))).unwrap();
     let mut bootstrap = found
         .iter()
@@ -287,8 +313,16 @@ fn hostile_successor(change: &Change) {
         })
         .unwrap();
     bootstrap.authority = Authority::Bootstrap;
-    for body in [carried.body.clone(), found[0].body.clone(), Body::Intent(Box::new(bootstrap))] {
-        assert!(matches!(client.append(&body), Err(KeeperFault::Refused(_))), "{}", body.kind());
+    for body in [
+        carried.body.clone(),
+        found[0].body.clone(),
+        Body::Intent(Box::new(bootstrap)),
+    ] {
+        assert!(
+            matches!(client.append(&body), Err(KeeperFault::Refused(_))),
+            "{}",
+            body.kind()
+        );
     }
 }
 
@@ -339,14 +373,23 @@ fn a_successor_needs_the_quorum_and_the_whole_carry_over() {
 
     // Even with the quorum's signatures: whoever has the old log's export sees what was left out.
     std::fs::write(change.path("altered.json"), &text).unwrap();
-    let words = altered.text(Digest::of(text.as_bytes()), stele_hsm_tests::hierarchy::now().plus_secs(3600)).unwrap();
+    let words = altered
+        .text(
+            Digest::of(text.as_bytes()),
+            stele_hsm_tests::hierarchy::now().plus_secs(3600),
+        )
+        .unwrap();
     std::fs::write(change.path("altered.txt"), words.to_string()).unwrap();
     let colluding = change.sign("altered.txt", Some("altered.json"), &["olga"]);
     succeed(&mut change.init(&colluding));
     let exported = change.path("colluding");
     succeed(change.keeper("export").arg(&exported));
     let out = change.verify(&[&known, &exported]);
-    assert!(!out.status.success() && both(&out).contains("carry-over: gone"), "{}", both(&out));
+    assert!(
+        !out.status.success() && both(&out).contains("carry-over: gone"),
+        "{}",
+        both(&out)
+    );
     for name in ["ledger-2.db", "ledger-2.db-wal", "ledger-2.db-shm", "ledger-2.db.lock"] {
         let _ = std::fs::remove_file(change.path("signer").join(name));
     }
@@ -361,10 +404,19 @@ fn a_successor_needs_the_quorum_and_the_whole_carry_over() {
     let out = change.verify(&[&known, &second]);
     assert!(out.status.success(), "{}", both(&out));
     let genesis = change.client().record(0).unwrap();
-    let Body::Genesis(genesis) = genesis.body else { panic!("no genesis") };
+    let Body::Genesis(genesis) = genesis.body else {
+        panic!("no genesis")
+    };
     let text = &genesis.predecessor.unwrap().texts[0].text;
-    assert!(text.contains("kind: discontinuity") && text.contains("missing: everything after the fire"), "{text}");
-    assert!(carry.crl_numbers.values().all(|number| *number > 1000), "{:?}", carry.crl_numbers);
+    assert!(
+        text.contains("kind: discontinuity") && text.contains("missing: everything after the fire"),
+        "{text}"
+    );
+    assert!(
+        carry.crl_numbers.values().all(|number| *number > 1000),
+        "{:?}",
+        carry.crl_numbers
+    );
 }
 
 #[test]
@@ -380,7 +432,11 @@ fn closing_takes_the_quorum_of_this_log() {
     failed(change.service.stele_as("operator").arg("apply").arg(&eve), "operators");
     // A text about another log.
     let text = std::fs::read_to_string(change.path("close.txt")).unwrap();
-    std::fs::write(change.path("other.txt"), text.replace(&format!("origin: {ORIGIN}"), "origin: elsewhere")).unwrap();
+    std::fs::write(
+        change.path("other.txt"),
+        text.replace(&format!("origin: {ORIGIN}"), "origin: elsewhere"),
+    )
+    .unwrap();
     let other = change.sign("other.txt", None, &["olga"]);
     failed(change.service.stele_as("operator").arg("apply").arg(&other), "origin");
     assert!(change.client().status().unwrap().stopped.is_none());

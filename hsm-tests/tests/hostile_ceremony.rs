@@ -43,7 +43,10 @@ fn world() -> World {
     let (alice, bob) = (Operator::new(&scratch, "alice"), Operator::new(&scratch, "bob"));
     let mut texts = authority::files(&[&alice, &bob], &files, &Root::new());
     let rules = texts.get_mut("authority.toml").unwrap();
-    *rules = rules.replace("kinds = [\"intermediate\", \"crl\"]", "kinds = [\"root\", \"intermediate\", \"crl\"]");
+    *rules = rules.replace(
+        "kinds = [\"intermediate\", \"crl\"]",
+        "kinds = [\"root\", \"intermediate\", \"crl\"]",
+    );
     let bundle = authority::bundle(0, None, texts);
     files.pin_first_bundle(bundle.digest());
     let keeper = files.start(&scratch);

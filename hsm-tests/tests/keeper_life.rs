@@ -21,7 +21,11 @@ use stele_hsm_tests::service_client::{leaf, records, runtime, sign_persistently}
 fn failed(command: &mut Command, because: &str) {
     let out = command.output().expect("the program runs");
     assert!(!out.status.success(), "{command:?} succeeded:\n{}", both(&out));
-    assert!(both(&out).contains(because), "not because of `{because}`:\n{}", both(&out));
+    assert!(
+        both(&out).contains(because),
+        "not because of `{because}`:\n{}",
+        both(&out)
+    );
 }
 
 #[test]
@@ -40,7 +44,11 @@ fn a_refused_pin_is_not_tried_again_before_somebody_acted() {
     scratch.secret("pin", "keeper-user-pin");
     failed(&mut keeper("run"), "--retry-pin");
     let out = keeper("check").arg("--retry-pin").output().unwrap();
-    assert!(out.status.success() && both(&out).contains("forgotten"), "{}", both(&out));
+    assert!(
+        out.status.success() && both(&out).contains("forgotten"),
+        "{}",
+        both(&out)
+    );
     let running = files.start(&scratch);
     assert!(running.client.status().is_ok());
 }
@@ -93,7 +101,13 @@ fn a_backup_returns_and_a_rolled_back_log_does_not() {
     copies.issue("after");
     let newer = copies.backup("newer.db");
     let export = copies.service.path("exported");
-    succeed(copies.service.stele_as("auditor").args(["audit", "export"]).arg(&export));
+    succeed(
+        copies
+            .service
+            .stele_as("auditor")
+            .args(["audit", "export"])
+            .arg(&export),
+    );
     copies.service.stop();
     // What the keeper's last word was is missing in the newer copy, but the index and the export do not know it yet.
     copies.service.write_config("");
@@ -169,7 +183,11 @@ fn keys_are_made_and_destroyed_under_the_quorum_alone() {
     let csr = service.path("etcd-ca-2.csr");
     let pem: String = said.lines().map(|line| format!("{}\n", line.trim())).collect();
     std::fs::write(&csr, &pem[pem.find("-----BEGIN").expect("a CSR")..]).unwrap();
-    let subject = succeed(Command::new("openssl").args(["req", "-verify", "-noout", "-subject", "-in"]).arg(&csr));
+    let subject = succeed(
+        Command::new("openssl")
+            .args(["req", "-verify", "-noout", "-subject", "-in"])
+            .arg(&csr),
+    );
     assert!(subject.contains("etcd CA 2"), "{subject}");
     failed(&mut apply(&order), "names are not used again");
     // The text is used up, whatever key it is read as.
@@ -189,7 +207,16 @@ fn keys_are_made_and_destroyed_under_the_quorum_alone() {
         sign_persistently(&service.channel("caller"), &leaf("unexpired")).await;
     });
     let destroy = |name, spki: &str| {
-        let args = ["destroy", name, "--algorithm", "ec-p256", "--spki-sha256", spki, "--words", "replaced"];
+        let args = [
+            "destroy",
+            name,
+            "--algorithm",
+            "ec-p256",
+            "--spki-sha256",
+            spki,
+            "--words",
+            "replaced",
+        ];
         signed(&service, &key_text(&service, ORIGIN, &args), "olga")
     };
     failed(&mut apply(&destroy("issuing-ca", &issuing)), "must still sign CRLs");

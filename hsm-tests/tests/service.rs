@@ -8,7 +8,7 @@
     reason = "a surprise ends the test"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,9 @@ use stele_core::tbs::parse_certificate;
 use stele_core::types::Serial;
 use stele_hsm_tests::scratch::binary_path;
 use stele_hsm_tests::service::{ORIGIN, Service, both, succeed};
-use stele_hsm_tests::service_client::{intermediate, leaf, reason, records, request, runtime, sign, sign_persistently};
+use stele_hsm_tests::service_client::{
+    csr, intermediate, leaf, reason, records, request, runtime, sign, sign_persistently,
+};
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -114,11 +116,7 @@ fn a_refusal_does_not_burn_the_id() {
     let service = Service::started();
     runtime().block_on(async {
         let channel = service.channel("caller");
-        let bad = request(
-            "kube-apiserver-serving",
-            "again",
-            stele_hsm_tests::service_client::csr(None, &["bank.example.com"]),
-        );
+        let bad = request("kube-apiserver-serving", "again", csr(None, &["bank.example.com"]));
         let before = refused(&channel, bad).await;
         assert_eq!(before, (Code::InvalidArgument, Some(Reason::PolicyRefused)));
         sign_persistently(&channel, &leaf("again")).await;
@@ -383,44 +381,8 @@ fn crls_and_tiles_are_served_to_everybody() {
     assert_eq!(der, page.body);
     assert_eq!(service.get("/crl/no-such-ca.crl").unwrap().status, 404);
 
-    let checkpoint = service.get("/checkpoint").unwrap();
-    assert!(
-        checkpoint.head.contains("cache-control: no-store"),
-        "{}",
-        checkpoint.head
-    );
-    let export = service.verify_ledger();
-    let downloaded = service.path("downloaded");
-    let mut tiles = 0;
-    copy_over_http(&service, &export, Path::new(""), &downloaded, &mut tiles);
-    assert!(tiles >= 2);
-    succeed(service.stele_as("auditor").args(["audit", "verify"]).arg(&downloaded));
-    assert_eq!(service.get("/tile/0/999").unwrap().status, 404);
-}
-
-/// Fetches every file of an export over HTTP; tiles never change, so they have the bytes of the export.
-fn copy_over_http(service: &Service, export: &Path, below: &Path, out: &Path, tiles: &mut usize) {
-    std::fs::create_dir_all(out.join(below)).unwrap();
-    for entry in std::fs::read_dir(export.join(below)).unwrap().flatten() {
-        let path = below.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_over_http(service, export, &path, out, tiles);
-            continue;
-        }
-        let bytes = std::fs::read(entry.path()).unwrap();
-        let page = service.get(&format!("/{}", path.display())).unwrap();
-        assert_eq!(page.status, 200, "{}", path.display());
-        if path.starts_with("tile") {
-            assert_eq!(page.body, bytes, "{}", path.display());
-            assert!(
-                page.head.contains("cache-control: public, max-age=31536000, immutable"),
-                "{}",
-                page.head
-            );
-            *tiles += 1;
-        }
-        std::fs::write(out.join(&path), page.body).unwrap();
-    }
+    // The ledger is not for everybody: its tiles have a port of their own, see `auditor.rs`.
+    assert_eq!(service.get("/checkpoint").unwrap().status, 404);
 }
 
 #[test]
@@ -531,4 +493,45 @@ fn the_certificate_is_loaded_again_and_a_bad_one_is_not() {
     wait_for("the server's certificate is loaded again", 1);
     let answer = runtime.block_on(async { sign(&service.channel("caller"), leaf("new-state")).await });
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[test]
+fn a_flood_of_refusals_is_recorded_in_aggregate() {
+    let mut service = Service::started();
+    let runtime = runtime();
+    let refused = request(
+        "kube-apiserver-serving",
+        "flood",
+        csr(Some("kube-apiserver"), &["other.example.org"]),
+    );
+    runtime.block_on(async {
+        let channel = service.channel("caller");
+        for n in 0..50 {
+            let call = sign(
+                &channel,
+                v1::SignRequest {
+                    request_id: format!("flood:{n}"),
+                    ..refused.clone()
+                },
+            );
+            let status = call.await.expect_err("a refusal");
+            assert_eq!(reason(&status), Some(Reason::PolicyRefused), "{status:?}");
+        }
+    });
+    // What was counted is recorded at the latest when the service ends.
+    service.stop();
+    service.start();
+    let records = runtime.block_on(records(&service));
+    let singles = records.iter().filter(|r| matches!(r.body, Body::Refusal(_))).count();
+    let counted: Vec<_> = records
+        .iter()
+        .filter_map(|r| match &r.body {
+            Body::RefusalsCounted(counted) => Some(counted.reasons.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(singles, 20);
+    assert_eq!(counted, [[("POLICY_REFUSED".to_owned(), 30)].into()]);
+    service.verify_ledger();
+    service.stop();
 }

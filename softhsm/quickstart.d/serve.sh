@@ -11,7 +11,7 @@ start_signer() {
     signer_command import "$dir/state/ceremony/handover.json"
     say "hand-over: checked and recorded; two logs hold each other's checkpoints"
     run_signer
-    say "gRPC on 127.0.0.1:$grpc_port (mTLS, TLS 1.3), CRLs and tiles on http://127.0.0.1:$http_port"
+    say "gRPC on 127.0.0.1:$grpc_port (mTLS, TLS 1.3), CRLs on http://127.0.0.1:$http_port, tiles for auditors on https://localhost:$tiles_port"
 }
 
 # free_port FIRST: the first port from FIRST on at which nobody listens.
@@ -27,7 +27,8 @@ free_port() {
 choose_ports() {
     grpc_port=$(free_port 9443)
     http_port=$(free_port $((grpc_port + 37)))
-    printf 'grpc_port=%s\nhttp_port=%s\n' "$grpc_port" "$http_port" >"$dir/state/ports"
+    tiles_port=$(free_port $((http_port + 1)))
+    printf 'grpc_port=%s\nhttp_port=%s\ntiles_port=%s\n' "$grpc_port" "$http_port" "$tiles_port" >"$dir/state/ports"
 }
 
 write_signer_config() {
@@ -46,6 +47,9 @@ server_cert = "server.pem"
 [http]
 listen = "127.0.0.1:$http_port"
 
+[tiles]
+listen = "127.0.0.1:$tiles_port"
+
 [local]
 socket = "signer.sock"
 EOF
@@ -61,7 +65,7 @@ signer_command() {
 }
 
 run_signer() {
-    for port in $grpc_port $http_port; do
+    for port in $grpc_port $http_port $tiles_port; do
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             die "port $port of 127.0.0.1 is in use; stop what listens there, then run again"
         fi
@@ -121,9 +125,9 @@ serve_forever() {
   The same with grpcurl (reflection is on):
     grpcurl -cacert $dir/out/access-ca.pem -cert $dir/state/caller.pem -key $dir/state/caller.key localhost:$grpc_port list
     grpcurl -cacert $dir/out/access-ca.pem -cert $dir/state/caller.pem -key $dir/state/caller.key localhost:$grpc_port stele.v1.ProfileService/ListProfiles
-  The issuing CA's CRL, and the log's checkpoint, for anybody:
+  The issuing CA's CRL, for anybody; the log's tiles, for the auditor:
     curl http://127.0.0.1:$http_port/crl/issuing-ca.crl
-    curl http://127.0.0.1:$http_port/checkpoint
+    curl --cacert $dir/out/access-ca.pem --cert $dir/state/auditor.pem --key $dir/state/auditor.key https://localhost:$tiles_port/checkpoint
 EOF
     wait "$signer_pid"
 }

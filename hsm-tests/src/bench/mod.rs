@@ -8,11 +8,13 @@ use stele_core::types::KeyAlgorithm;
 
 mod clients;
 mod floor;
+mod ledger;
 mod load;
 mod service;
 mod signatures;
 
 use clients::Credentials;
+pub use ledger::ledger;
 use load::Measured;
 use service::Service;
 use signatures::BenchToken;

@@ -1,5 +1,6 @@
 //! What can fail in the command line, and the exit code that tells a program which.
 
+use std::error::Error as _;
 use std::path::Path;
 
 use stele_api::status::explain;
@@ -66,6 +67,12 @@ impl CliError {
 
 impl From<Status> for CliError {
     fn from(status: Status) -> Self {
+        // A server says what it means; only a connection that ends in the middle of a call leaves a cause here.
+        if let (Code::Unknown, Some(cause)) = (status.code(), status.source()) {
+            return Self::Unavailable(format!(
+                "the connection to the server was lost ({cause}); the same call can be made again"
+            ));
+        }
         let text = explain(&status);
         match status.code() {
             Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => {

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use audit_support::{Log, ceremony, signer};
 use stele_core::checkpoint::TlogProof;
+use stele_core::checkpoint::tile::{TileKind, TilePath};
 use stele_core::checkpoint::tiler::Tiler;
-use stele_core::record::{Body, Payload, Purpose};
+use stele_core::record::{AccessRefused, Body, Payload, Purpose};
 use support::{Place, stele, stele_fails, stele_ok};
 
 /// Writes a log as static tiles; the path of its verifier key.
@@ -78,33 +79,118 @@ fn all_files(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-#[test]
-fn an_altered_or_missing_file_is_found_by_name() {
-    let place = Place::new();
-    let (root, vkey) = exported(&place);
-    for path in all_files(&root) {
-        let good = std::fs::read(&path).unwrap();
-        let flipped = |at: usize| {
-            let mut bytes = good.clone();
-            bytes[at] ^= 1;
-            bytes
-        };
-        let longer = [good.as_slice(), b"x"].concat();
-        for bad in [
-            flipped(0),
-            flipped(good.len() / 2),
-            good[..good.len() - 1].to_vec(),
-            longer,
-        ] {
-            std::fs::write(&path, bad).unwrap();
-            let (code, text) = verify(&root, &vkey);
-            assert_eq!(code, Some(1), "{}: {text}", path.display());
+/// A log of several tiles, as an export has it.
+fn several_tiles(place: &Place) -> (PathBuf, String) {
+    let root = place.path().join("long");
+    std::fs::create_dir(&root).unwrap();
+    let mut log = signer::build().log;
+    for n in 0..560 {
+        log.push(Body::AccessRefused(AccessRefused {
+            caller: "uri:spiffe://stele/caller/cluster-signer".parse().unwrap(),
+            method: "/stele.v1.StopService/Revoke".to_owned(),
+            reason: format!("refusal {n}"),
+        }));
+    }
+    let vkey = export(&log, &root);
+    (root, vkey)
+}
+
+/// A sequence of numbers that looks random and is the same each time.
+struct Seeded(u64);
+
+impl Seeded {
+    fn below(&mut self, end: usize) -> usize {
+        // Knuth's linear congruential generator; its upper bits are good enough to pick places.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+/// What can happen to a file's bytes; none of it leaves them as they were.
+fn damaged(good: &[u8], seeded: &mut Seeded) -> Vec<(&'static str, Vec<u8>)> {
+    let at = seeded.below(good.len());
+    let mut flipped = good.to_vec();
+    flipped[at] ^= 1 << seeded.below(8);
+    let dropped = [&good[..at], &good[at + 1..]].concat();
+    let mut swapped = good.to_vec();
+    let other = (0..good.len())
+        .map(|n| (at + 1 + n) % good.len())
+        .find(|n| good[*n] != good[at])
+        .unwrap();
+    swapped.swap(at, other);
+    let inserted = [&good[..at], &good[at..=at], &good[at..]].concat();
+    let appended = [good, &[u8::try_from(seeded.below(256)).unwrap()]].concat();
+    vec![
+        ("flipped", flipped),
+        ("dropped", dropped),
+        ("swapped", swapped),
+        ("inserted", inserted),
+        ("appended", appended),
+        ("truncated", good[..at].to_vec()),
+    ]
+}
+
+/// Whether a verification that found something says where: the file, or a record that lies in it.
+fn names_the_place(text: &str, root: &Path, file: &Path) -> bool {
+    let name = file.strip_prefix(root).unwrap().to_str().unwrap();
+    if text.contains(name) {
+        return true;
+    }
+    let tile: Option<TilePath> = name.parse().ok();
+    match tile.map(|tile| (tile.kind(), tile.start()..tile.start() + 256)) {
+        Some((TileKind::Entries, records)) => records.into_iter().any(|n| text.contains(&format!("error at {n}: "))),
+        Some(_) => false,
+        // The checkpoint: everything hangs on it.
+        None => {
+            text.contains("error in the log: checkpoint")
+                || text.contains("error in the log: root")
+                || text.contains("tree size")
         }
-        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Tampering: any byte flipped, dropped, swapped, inserted, appended or cut off, in any file.
+#[test]
+fn an_altered_or_missing_file_is_found_and_named() {
+    let place = Place::new();
+    let (root, vkey) = several_tiles(&place);
+    assert_eq!(verify(&root, &vkey).0, Some(0));
+    let mut seeded = Seeded(20_261_122);
+    let files = all_files(&root);
+    assert!(files.len() >= 8, "{files:?}");
+    for path in &files {
+        let good = std::fs::read(path).unwrap();
+        for _ in 0..4 {
+            for (how, bad) in damaged(&good, &mut seeded) {
+                std::fs::write(path, &bad).unwrap();
+                let output = stele(&["audit", "verify", root.to_str().unwrap(), "--vkey", &vkey]);
+                let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                assert_eq!(output.status.code(), Some(1), "{how}: {}: {text}", path.display());
+                assert!(names_the_place(&text, &root, path), "{how}: {}: {text}", path.display());
+            }
+        }
+        std::fs::remove_file(path).unwrap();
         let (code, _) = verify(&root, &vkey);
         assert_eq!(code, Some(1), "{} missing", path.display());
-        std::fs::write(&path, good).unwrap();
+        std::fs::write(path, good).unwrap();
     }
+    // Whole files in each other's place.
+    let full: Vec<_> = files
+        .iter()
+        .filter(|f| f.ends_with("000") || f.ends_with("001"))
+        .collect();
+    let (first, second) = (full[0], full[1]);
+    let aside = place.path().join("aside");
+    std::fs::rename(first, &aside).unwrap();
+    std::fs::rename(second, first).unwrap();
+    std::fs::rename(&aside, second).unwrap();
+    assert_eq!(verify(&root, &vkey).0, Some(1));
+    std::fs::rename(first, &aside).unwrap();
+    std::fs::rename(second, first).unwrap();
+    std::fs::rename(&aside, second).unwrap();
     assert_eq!(verify(&root, &vkey).0, Some(0));
 }
 
@@ -153,7 +239,17 @@ fn the_ceremonys_log_is_looked_into() {
         transcript.to_str().unwrap(),
     ]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("the ceremony's log:\nlog "), "{text}");
+    assert!(text.contains("log ceremony.example/1 in "), "{text}");
+    // In any order, and by either name of the argument.
+    let output = stele(&[
+        "audit",
+        "verify",
+        transcript.to_str().unwrap(),
+        root.to_str().unwrap(),
+        "--vkey",
+        &vkey,
+    ]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
 }
 
 /// An outcome's certificate and proof as files.

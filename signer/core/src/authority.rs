@@ -17,8 +17,9 @@ pub use quorum::{QuorumRule, VerifiedText, counted, quorum};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::profile::{Profile, Role};
-use crate::types::{CallerName, CallerSan, Digest, KeyAlgorithm, KeyName, OperatorName, ProfileName};
+use crate::checkpoint::NoteVerifier;
+use crate::profile::{Profile, Role, Seconds};
+use crate::types::{CallerName, CallerSan, Digest, KeyAlgorithm, KeyName, OperatorName, ProfileName, WitnessName};
 
 /// A decision that operators take together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,10 +117,29 @@ pub struct CaKey {
 /// A witness of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
-    /// Its name.
-    pub name: String,
-    /// Its verifier key (C2SP signed-note).
-    pub vkey: String,
+    /// Its name here.
+    pub name: WitnessName,
+    /// Its verifier key, of type cosignature/v1 (C2SP tlog-cosignature).
+    pub key: NoteVerifier,
+}
+
+/// What is demanded of the witnesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WitnessPolicy {
+    /// How many of them must cosign a checkpoint before it counts as witnessed.
+    pub quorum: u32,
+    /// Whether a CA certificate is signed only when its intent lies under a witnessed checkpoint.
+    pub ca_intents: bool,
+    /// How long a record may lie under no witnessed checkpoint before certificates are signed no more.
+    pub max_lag: Option<Seconds>,
+}
+
+impl WitnessPolicy {
+    /// Whether so many different witnesses are enough.
+    #[must_use]
+    pub fn is_met_by(&self, witnesses: usize) -> bool {
+        u32::try_from(witnesses).is_ok_and(|witnesses| witnesses >= self.quorum.max(1))
+    }
 }
 
 /// The content of a bundle, checked as a whole.
@@ -134,6 +154,7 @@ pub struct Authority {
     enrolment: BTreeSet<ProfileName>,
     keys: BTreeMap<KeyName, CaKey>,
     witnesses: Vec<Witness>,
+    witness_policy: Option<WitnessPolicy>,
     server_names: Vec<String>,
     profiles: BTreeMap<ProfileName, Profile>,
 }
@@ -222,6 +243,16 @@ impl Authority {
     #[must_use]
     pub fn witnesses(&self) -> &[Witness] {
         &self.witnesses
+    }
+    /// The verifier keys of the witnesses, in the same order.
+    #[must_use]
+    pub fn witness_keys(&self) -> Vec<NoteVerifier> {
+        self.witnesses.iter().map(|witness| witness.key.clone()).collect()
+    }
+    /// What is demanded of the witnesses; nothing where it is absent.
+    #[must_use]
+    pub const fn witness_policy(&self) -> Option<&WitnessPolicy> {
+        self.witness_policy.as_ref()
     }
     /// The names that the service's own certificate carries.
     #[must_use]

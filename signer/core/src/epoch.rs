@@ -186,7 +186,11 @@ fn ascending<K: Ord>(what: &str, keys: impl Iterator<Item = K>) -> Result<(), Er
         return Ok(());
     }
     let found = "entries out of order or twice";
-    Err(Error::malformed(format!("carry-over: {what}"), found, "each entry once, in ascending order"))
+    Err(Error::malformed(
+        format!("carry-over: {what}"),
+        found,
+        "each entry once, in ascending order",
+    ))
 }
 
 impl CarryOver {
@@ -199,14 +203,26 @@ impl CarryOver {
             Err(Error::malformed(format!("carry-over: {field}"), found, permitted))
         };
         if (self.kind == SuccessionKind::Planned) != (self.missing == NOTHING) {
-            return bad("missing", self.missing.clone(), "`nothing` after a planned change, and only then");
+            return bad(
+                "missing",
+                self.missing.clone(),
+                "`nothing` after a planned change, and only then",
+            );
         }
         if self.successor.origin == self.origin {
-            return bad("successor", self.origin.to_string(), "another origin than its predecessor's");
+            return bad(
+                "successor",
+                self.origin.to_string(),
+                "another origin than its predecessor's",
+            );
         }
         let vkey = NoteVerifier::for_key(&self.successor.origin, &self.successor.spki.0)?;
         if vkey.to_string() != self.successor.vkey {
-            return bad("successor", self.successor.vkey.clone(), "the verifier key of its checkpoint key");
+            return bad(
+                "successor",
+                self.successor.vkey.clone(),
+                "the verifier key of its checkpoint key",
+            );
         }
         let old: NoteVerifier = self.vkey.parse()?;
         let (checkpoint, _) = checkpoint::open(&self.checkpoint, std::slice::from_ref(&old))?;
@@ -233,16 +249,31 @@ impl CarryOver {
 
     /// Serials are of keys that are here, and what is gone was used.
     fn check_serials(&self) -> Result<(), Error> {
-        let used: BTreeMap<_, _> = self.serials.iter().map(|s| ((&s.key, &s.serial), s.not_after)).collect();
-        let stray = self.gone.iter().find(|g| used.get(&(&g.key, &g.serial)) != Some(&g.not_after));
+        let used: BTreeMap<_, _> = self
+            .serials
+            .iter()
+            .map(|s| ((&s.key, &s.serial), s.not_after))
+            .collect();
+        let stray = self
+            .gone
+            .iter()
+            .find(|g| used.get(&(&g.key, &g.serial)) != Some(&g.not_after));
         if let Some(stray) = stray {
             let found = format!("{} of `{}`", stray.serial, stray.key);
-            return Err(Error::malformed("carry-over: gone", found, "serials that stand in `serials`, with the same end"));
+            return Err(Error::malformed(
+                "carry-over: gone",
+                found,
+                "serials that stand in `serials`, with the same end",
+            ));
         }
         let known = |name: &KeyName| self.keys.iter().any(|k| k.key == *name);
         let named = self.serials.iter().map(|s| &s.key).chain(self.crl_numbers.keys());
         match named.into_iter().find(|name| !known(name)) {
-            Some(name) => Err(Error::malformed("carry-over: keys", format!("no `{name}`"), "every key that is named")),
+            Some(name) => Err(Error::malformed(
+                "carry-over: keys",
+                format!("no `{name}`"),
+                "every key that is named",
+            )),
             None => Ok(()),
         }
     }

@@ -22,7 +22,7 @@ pub use view::{TbsView, parse_certificate, parse_tbs};
 pub(crate) use build::{positive, x509_time};
 pub(crate) use constraints::dns_within;
 pub(crate) use extensions::{authority_key_identifier, encoded};
-pub(crate) use view::split_signed;
+pub use view::split_signed;
 
 use der::asn1::BitString;
 use der::{Decode, Encode};

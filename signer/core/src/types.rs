@@ -341,6 +341,10 @@ name!(
     OperatorName, "operator name", 63, "1 to 63 of a-z, 0-9 and inner hyphens", label
 );
 name!(
+    /// The name of a witness as the bundle lists it, e.g. `witness-one`; its key has a name of its own.
+    WitnessName, "witness name", 63, "1 to 63 of a-z, 0-9 and inner hyphens", label
+);
+name!(
     /// The request id that a caller chose; unique per caller.
     RequestId, "request id", 128, "1 to 128 of A-Z, a-z, 0-9 and . _ : / -",
     |s| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-".contains(&b))

@@ -216,3 +216,70 @@ fn bundles_and_tiles_have_bounds() {
     assert!(tile::verify_bundle(&slices[..2], &leaves).is_err());
     assert!(tile::verify_bundle(&slices, &leaves[1..]).is_err());
 }
+
+/// Going on after any size is the same as never having stopped, and reads nothing but the right edge.
+#[test]
+fn a_tiler_goes_on_from_the_right_edge() {
+    for stop in [0, 1, 5, 255, 256, 257, 300, 511, 512, 65_535, 65_536, 65_537, 66_000] {
+        let mut whole = Tiler::new();
+        for i in 0..stop {
+            whole.push(&entry(i)).unwrap();
+        }
+        let edge: BTreeMap<_, _> = whole
+            .clone()
+            .partials()
+            .unwrap()
+            .into_iter()
+            .map(|f| (f.path, f.bytes))
+            .collect();
+        let mut read = 0;
+        let mut resumed = Tiler::resume(stop, |path| {
+            read += 1;
+            Ok::<_, Error>(edge[&path].clone())
+        })
+        .unwrap();
+        assert_eq!(read, edge.len(), "{stop}");
+        assert_eq!((resumed.size(), resumed.root()), (stop, whole.root()));
+        for i in stop..stop + 600 {
+            assert_eq!(
+                resumed.push(&entry(i)).unwrap(),
+                whole.push(&entry(i)).unwrap(),
+                "{stop}"
+            );
+        }
+        assert_eq!(resumed.root(), whole.root());
+        assert_eq!(resumed.partials().unwrap(), whole.partials().unwrap());
+    }
+}
+
+#[test]
+fn a_bad_right_edge_is_refused_or_has_another_root() {
+    let mut tiler = Tiler::new();
+    for i in 0..300 {
+        tiler.push(&entry(i)).unwrap();
+    }
+    let (root, edge) = (tiler.root(), tiler.partials().unwrap());
+    for (number, file) in edge.iter().enumerate() {
+        let with = |change: fn(&mut Vec<u8>)| {
+            Tiler::resume(300, |path| {
+                let mut bytes = edge.iter().find(|f| f.path == path).unwrap().bytes.clone();
+                if path == file.path {
+                    change(&mut bytes);
+                }
+                Ok::<_, Error>(bytes)
+            })
+        };
+        assert!(
+            with(|bytes| bytes[3] ^= 1).is_err() || with(|bytes| bytes[3] ^= 1).unwrap().root() != root,
+            "{number}"
+        );
+        assert!(
+            with(|bytes| {
+                bytes.pop();
+            })
+            .is_err(),
+            "{number}"
+        );
+        assert!(with(Vec::clear).is_err(), "{number}");
+    }
+}

@@ -285,6 +285,38 @@ impl Client {
         String::from_utf8(bytes).map_err(|e| Error::malformed("checkpoint", e.to_string(), "UTF-8").into())
     }
 
+    /// The checkpoint for the public, as a signed note: under a policy on witnesses, the newest that they cosigned.
+    ///
+    /// # Errors
+    /// When the keeper cannot sign one.
+    pub fn published(&self) -> Result<String, ClientError> {
+        let bytes = self.bytes(Ask::Published(Empty {}), "published checkpoint")?;
+        String::from_utf8(bytes).map_err(|e| Error::malformed("checkpoint", e.to_string(), "UTF-8").into())
+    }
+
+    /// Hands in a checkpoint that witnesses cosigned. The keeper verifies every signature itself.
+    ///
+    /// # Errors
+    /// When it refuses it, or shows another history of the log, which halts signing.
+    pub fn cosigned(&self, note: &str) -> Result<(), ClientError> {
+        self.noted(Ask::Cosigned(protocol::Note { note: note.to_owned() }))
+    }
+
+    /// Shows a checkpoint that was seen elsewhere.
+    ///
+    /// # Errors
+    /// When it is not by the log's key, or shows another history of the log, which halts signing.
+    pub fn seen(&self, note: &str) -> Result<(), ClientError> {
+        self.noted(Ask::Seen(protocol::Note { note: note.to_owned() }))
+    }
+
+    fn noted(&self, ask: Ask) -> Result<(), ClientError> {
+        match self.ask(ask)? {
+            Answer::Done(_) => Ok(()),
+            other => Err(unexpected("a checkpoint", &other)),
+        }
+    }
+
     /// Entries from `start`, at most `count`; fewer when they are large, none past the end.
     ///
     /// # Errors

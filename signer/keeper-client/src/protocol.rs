@@ -17,7 +17,10 @@ pub const MAX_FRAME: usize = 1024 * 1024;
 #[derive(Clone, PartialEq, Message)]
 pub struct Request {
     /// What is asked; an absent one is refused.
-    #[prost(oneof = "Ask", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 40")]
+    #[prost(
+        oneof = "Ask",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 30, 31, 32, 40"
+    )]
     pub ask: Option<Ask>,
 }
 
@@ -69,6 +72,15 @@ pub enum Ask {
     /// Generate or destroy a key.
     #[prost(message, tag = "40")]
     Key(KeyOrder),
+    /// The checkpoint for the public.
+    #[prost(message, tag = "30")]
+    Published(Empty),
+    /// A checkpoint that witnesses cosigned.
+    #[prost(message, tag = "31")]
+    Cosigned(Note),
+    /// A checkpoint of this log that somebody showed.
+    #[prost(message, tag = "32")]
+    Seen(Note),
 }
 
 /// Nothing.
@@ -283,6 +295,14 @@ pub struct Committed {
     /// The inclusion proof in the checkpoint's tree, sibling first.
     #[prost(bytes = "vec", repeated, tag = "4")]
     pub proof: Vec<Vec<u8>>,
+}
+
+/// A signed note.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Note {
+    /// Its text and signature lines, verbatim.
+    #[prost(string, tag = "1")]
+    pub note: String,
 }
 
 /// A list of byte strings.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use stele_core::authority::texts::{KeyText, Remaining};
 use stele_core::crl::CrlView;
 use stele_core::record::{
-    Authority, Body, BundleAdopted, Failed, FreezeTarget, Intent, Issued, KeyDestroyed, KeyRole, Purpose, Revocation,
-    Successor, Unknown,
+    Authority, Body, BundleAdopted, Failed, FreezeTarget, Halted, Intent, Issued, KeyDestroyed, KeyRole, Purpose,
+    Revocation, Successor, Unknown,
 };
 use stele_core::tbs::assemble;
 use stele_core::types::{Digest, KeyName, Time};
@@ -66,8 +66,15 @@ pub(crate) fn admit(
             });
             changes
         }
-        (Body::Recovery(_), Facts::Texts(texts)) => use_texts(state, ledger, texts, index)?,
-        (Body::EpochClosed(closed), Facts::Texts(texts)) => close_changes(state, ledger, &closed.successor, texts, index)?,
+        (Body::Recovery(recovery), Facts::Texts(texts)) => {
+            let mut changes = use_texts(state, ledger, texts, index)?;
+            changes.extend(recovered(state, &recovery.action));
+            changes
+        }
+        (Body::Halted(halted), _) => halted_changes(state, halted, index)?,
+        (Body::EpochClosed(closed), Facts::Texts(texts)) => {
+            close_changes(state, ledger, &closed.successor, texts, index)?
+        }
         (Body::KeyDestroyed(destroyed), Facts::Key(text, texts)) => {
             destroy_changes(state, ledger, destroyed, text, texts, index, time)?
         }
@@ -308,10 +315,16 @@ fn failed_changes(state: &mut State, lives: &LiveIntents, failed: &Failed) -> Re
     // The key was not called, so a ceremony may try its step again, with the serial that was drawn for it.
     if let Authority::Plan { plan, step } = live.intent.authority {
         let key = step_key(plan, step);
-        changes.push(Change::Delete { table: table::STEP, key });
+        changes.push(Change::Delete {
+            table: table::STEP,
+            key,
+        });
         if let Some(serial) = &live.intent.serial {
             let key = pair(live.intent.key.as_str(), serial.as_bytes());
-            changes.push(Change::Delete { table: table::SERIAL, key });
+            changes.push(Change::Delete {
+                table: table::SERIAL,
+                key,
+            });
         }
     }
     Ok(changes)
@@ -370,8 +383,12 @@ fn destroy_changes(
     )?;
     if text.certificates == Remaining::Expired {
         let used = ledger.scan_state(table::SERIAL, &pair(destroyed.key.as_str(), b""))?;
-        let uses = used.iter().map(|(_, value)| crate::state::decode::<SerialUse>(table::SERIAL, value));
-        let unexpired = uses.filter(|used| used.as_ref().is_ok_and(|used| used.not_after >= now)).count();
+        let uses = used
+            .iter()
+            .map(|(_, value)| crate::state::decode::<SerialUse>(table::SERIAL, value));
+        let unexpired = uses
+            .filter(|used| used.as_ref().is_ok_and(|used| used.not_after >= now))
+            .count();
         require(
             unexpired == 0,
             format!(
@@ -448,6 +465,28 @@ fn bundle_changes(
         bundle: bundle.clone(),
     }));
     Ok(changes)
+}
+
+/// The key of the halt in the state.
+const HALTED: &[u8] = b"halted";
+
+fn halted_changes(state: &mut State, halted: &Halted, index: u64) -> Result<Vec<Change>, KeeperError> {
+    let why = format!(
+        "witnesses: {} (record {index}); find out which history is true; where it is this one, operators confirm it with \
+         a `history` recovery",
+        halted.found
+    );
+    let change = put(table::META, HALTED.to_vec(), &why)?;
+    state.halted = Some(why);
+    Ok(vec![change])
+}
+
+/// What a recovery ends.
+fn recovered(state: &mut State, action: &str) -> Option<Change> {
+    (action == "history" && state.halted.take().is_some()).then(|| Change::Delete {
+        table: table::META,
+        key: HALTED.to_vec(),
+    })
 }
 
 fn revocation_changes(

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use stele_core::ceremony::{CeremonyFile as _, RequestedKey, SignerRequest, VERSION};
 use stele_core::checkpoint::NoteVerifier;
-use stele_core::record::{
-    Authority, Body, Genesis, KeyGenerated, KeyRole, Record, TokenDescription, TokenLogin,
-};
+use stele_core::record::{Authority, Body, Genesis, KeyGenerated, KeyRole, Record, TokenDescription, TokenLogin};
 use stele_core::types::{Digest, Time, hex};
 use stele_hsm::{Token, TokenInfo, TokenKey, TokenSpec, init_token};
 use stele_ledger::Ledger;

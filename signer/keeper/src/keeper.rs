@@ -12,7 +12,7 @@ use stele_core::keeping::{Appended, Committed};
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
 use stele_core::types::{Digest, KeyName, SignedText, unhex};
 use stele_hsm::{KeyOrigin, SignError, Token, TokenKey};
-use stele_ledger::Ledger;
+use stele_ledger::{Change, Ledger};
 
 use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
@@ -26,6 +26,7 @@ use crate::policy;
 use crate::reading::Readers;
 use crate::state::{Standing, State, closed_epoch};
 use crate::watchdog::Watchdog;
+use crate::witness::Witnesses;
 use crate::writer::{Job, Shared, Writer, Written};
 
 /// How long an outcome waits for its checkpoint.
@@ -48,7 +49,9 @@ pub(crate) struct Keeper {
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: RwLock<BTreeMap<KeyName, TokenKey>>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    /// What witnesses cosigned.
+    pub(crate) witnesses: Witnesses,
     jobs: SyncSender<Job>,
 }
 
@@ -84,6 +87,7 @@ impl Keeper {
                 "the checkpoint key in the token is not that of the log's genesis".to_owned(),
             ));
         }
+        let witnesses = Witnesses::load(&ledger)?;
         let clock = Clock::start(config.limits.clock_step());
         let stopped = match &state.closed {
             Some(successor) => Some(closed_epoch(successor)),
@@ -108,7 +112,15 @@ impl Keeper {
         let token = Arc::new(token);
         let instance = stele_core::types::hex(&token.random(8)?);
         let watch = Arc::new(Watchdog::start(config.limits.module_call())?);
-        let threads = spawn(ledger, &shared, receiver, &jobs, (&token, &watch), checkpoint_key, &vkey)?;
+        let threads = spawn(
+            ledger,
+            &shared,
+            receiver,
+            &jobs,
+            (&token, &watch),
+            checkpoint_key,
+            &vkey,
+        )?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
             instance,
@@ -119,6 +131,7 @@ impl Keeper {
             token,
             keys: RwLock::new(keys),
             shared,
+            witnesses,
             jobs,
         };
         Ok((keeper, threads))
@@ -183,7 +196,9 @@ impl Keeper {
     /// Why nothing is signed, or nothing recorded, at the moment.
     #[must_use]
     pub(crate) fn stopped(&self) -> Option<Stop> {
-        self.shared.stopped().or_else(|| self.shared.mending.failure().map(Stop::Log))
+        self.shared
+            .stopped()
+            .or_else(|| self.shared.mending.failure().map(Stop::Log))
     }
 
     /// Index of the newest bundle's record.
@@ -233,6 +248,9 @@ impl Keeper {
     }
 
     fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+        if let Body::Intent(intent) = &body {
+            self.require_witnessed(intent)?;
+        }
         let examined = examine(body, asker, &self.surroundings())?;
         let (reply, answer) = sync_channel(1);
         self.jobs
@@ -260,7 +278,7 @@ impl Keeper {
             .lives
             .get(index)
             .ok_or_else(|| KeeperError::refused("the intent is gone"))?;
-        let outcome = self.permit_and_sign(&live, deadline);
+        let outcome = self.permit_and_sign(index, &live, deadline);
         let phase = match &outcome {
             Ok(signature) => Phase::Signed(signature.clone()),
             Err(KeeperError::FateUnknown(_)) => Phase::Unclear,
@@ -273,7 +291,14 @@ impl Keeper {
         outcome
     }
 
-    fn permit_and_sign(&self, live: &crate::live::Live, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
+    fn permit_and_sign(
+        &self,
+        index: u64,
+        live: &crate::live::Live,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, KeeperError> {
+        self.require_witnessed(&live.intent)?;
+        self.require_cosigned(index, &live.intent)?;
         if live.intent.authority != stele_core::record::Authority::Bootstrap {
             let standing = self.shared.standing();
             still_permitted(&live.intent, standing.bundle_digest(), &standing.frozen)?;
@@ -317,15 +342,18 @@ impl Keeper {
         })
     }
 
-    /// A checkpoint over everything that is durable now.
+    /// A checkpoint over everything that is durable now: its size and the note, without cosignatures.
     ///
     /// # Errors
     /// When the token does not sign one in time.
-    pub(crate) fn checkpoint(&self) -> Result<String, KeeperError> {
-        self.shared
-            .checkpoints
-            .covering(self.size(), CHECKPOINT_PATIENCE)
-            .map(|(_, note)| note)
+    pub(crate) fn newest_checkpoint(&self) -> Result<(u64, String), KeeperError> {
+        self.shared.checkpoints.covering(self.size(), CHECKPOINT_PATIENCE)
+    }
+
+    /// Has the writer store a change of the state that comes with no record.
+    pub(crate) fn keep(&self, change: Change) {
+        // Only when the keeper is shutting down; it is obtained again.
+        let _ = self.jobs.send(Job::Keep(change));
     }
 
     /// Records that the fate of an intent is not known. When that cannot be recorded now, the keeper goes on trying.
@@ -450,7 +478,7 @@ fn find_keys(token: &Token, state: &State) -> Result<BTreeMap<KeyName, TokenKey>
         let key = token.find_of_origin(name, &id, spki, origin_of(&held.provenance)?)?;
         Ok((name.clone(), key))
     })
-        .collect()
+    .collect()
 }
 
 /// What a record says of a key's way into the token.

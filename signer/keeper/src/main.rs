@@ -20,6 +20,7 @@ mod state;
 mod store;
 mod succeed;
 mod watchdog;
+mod witness;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -272,7 +273,10 @@ mod tests {
     #[test]
     fn no_filter_brings_the_module_back() {
         assert_eq!(without_module("info"), "info,cryptoki=off");
-        assert_eq!(without_module("trace, cryptoki::session=trace,stele=debug"), "trace,stele=debug,cryptoki=off");
+        assert_eq!(
+            without_module("trace, cryptoki::session=trace,stele=debug"),
+            "trace,stele=debug,cryptoki=off"
+        );
         assert_eq!(without_module("cryptoki=trace"), "cryptoki=off");
     }
 }

@@ -179,6 +179,17 @@ fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError>
         Ask::Checkpoint(_) => Answer::Bytes(wire::Bytes {
             bytes: keeper.checkpoint()?.into_bytes(),
         }),
+        Ask::Published(_) => Answer::Bytes(wire::Bytes {
+            bytes: keeper.published()?.into_bytes(),
+        }),
+        Ask::Cosigned(note) => {
+            keeper.cosigned(&note.note)?;
+            Answer::Done(Empty {})
+        }
+        Ask::Seen(note) => {
+            keeper.seen(&note.note)?;
+            Answer::Done(Empty {})
+        }
         Ask::Read(read) => Answer::List(wire::List {
             items: page(keeper, read)?,
         }),
@@ -275,7 +286,11 @@ fn status(keeper: &Keeper) -> wire::Status {
             })
             .collect(),
         bundle_index_plus_one: keeper.bundle_index().map_or(0, |i| i + 1),
-        stopped: keeper.stopped().map(|stop| stop.why().to_owned()).unwrap_or_default(),
+        stopped: keeper
+            .stopped()
+            .map(|stop| stop.why().to_owned())
+            .or_else(|| keeper.unwitnessed())
+            .unwrap_or_default(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::{KeeperError, Stop};
 
 /// Tables of the state.
 pub(crate) mod table {
-    /// Single values: `last_time`, `bundle`, `authority_origin`, `closed`.
+    /// Single values: `last_time`, `bundle`, `authority_origin`, `closed`, `cosigned`, `halted`.
     pub(crate) const META: &str = "meta";
     /// Key name to [`super::HeldKey`].
     pub(crate) const KEY: &str = "key";
@@ -153,6 +153,8 @@ pub(crate) struct State {
     pub(crate) gone: BTreeMap<(KeyName, Serial), Gone>,
     /// Numbers of the newest CRLs.
     pub(crate) crl_numbers: HashMap<KeyName, u64>,
+    /// Why signing has halted until operators confirm this history.
+    pub(crate) halted: Option<String>,
     /// The log that goes on, once this one is closed.
     pub(crate) closed: Option<Successor>,
     /// What the batch under way puts into tables that are looked up on disk, where it is not yet.
@@ -180,6 +182,8 @@ pub(crate) struct Standing {
     pub(crate) authority_origin: Option<Origin>,
     /// What is frozen.
     pub(crate) frozen: HashSet<FreezeTarget>,
+    /// Why signing has halted until operators confirm this history.
+    pub(crate) halted: Option<String>,
 }
 
 impl Standing {
@@ -316,6 +320,7 @@ impl State {
             crl_numbers: map(ledger, table::CRL, name)?.into_iter().collect(),
             closed: get(ledger, table::META, b"closed")?,
             fresh: HashSet::new(),
+            halted: get(ledger, table::META, b"halted")?,
         })
     }
 
@@ -355,6 +360,7 @@ impl State {
             bundle: self.bundle.clone(),
             authority_origin: self.authority_origin.clone(),
             frozen: self.frozen.clone(),
+            halted: self.halted.clone(),
         }
     }
 

@@ -51,7 +51,9 @@ pub(crate) fn request(config: &Config, out: &Path) -> Result<(), KeeperError> {
     let reader = LedgerReader::open(&config.ledger)?;
     let (_, checkpoint) = newest(&reader)?;
     let Body::Genesis(Genesis { origin, vkey, .. }) = Record::decode(&reader.entry(0)?)?.body else {
-        return Err(KeeperError::Stopped("record 0 is no genesis: this is no log of a keeper".to_owned()));
+        return Err(KeeperError::Stopped(
+            "record 0 is no genesis: this is no log of a keeper".to_owned(),
+        ));
     };
     let request = SignerRequest {
         v: VERSION,

@@ -82,7 +82,14 @@ pub(crate) fn init(config: &Config, file: &Path) -> Result<(), KeeperError> {
     let pin = crate::pin::read(&config.token.pin_file)?;
     let token = crate::pin::open_token(config, &spec(config, None), &pin)?;
     let checkpoint_key = find(&token, &carry)?;
-    let draft = draft(&carry, &checked, carried.as_bytes(), &texts, (&token, &checkpoint_key), time)?;
+    let draft = draft(
+        &carry,
+        &checked,
+        carried.as_bytes(),
+        &texts,
+        (&token, &checkpoint_key),
+        time,
+    )?;
     Ledger::create(&config.ledger)?.append(&draft.records, &draft.changes)?;
     let (keeper, threads) = Keeper::open(config, token, Ledger::open(&config.ledger)?)?;
     let note = keeper.checkpoint();
@@ -147,7 +154,12 @@ fn find(token: &Token, carry: &CarryOver) -> Result<TokenKey, KeeperError> {
     let key = token.find(&prepared.key, &id, Digest::of(&prepared.spki.0))?;
     for carried in carry.keys.iter().filter(|key| key.held) {
         let id = unhex("cka_id", &carried.cka_id)?;
-        token.find_of_origin(&carried.key, &id, Digest::of(&carried.spki.0), origin_of(&carried.provenance)?)?;
+        token.find_of_origin(
+            &carried.key,
+            &id,
+            Digest::of(&carried.spki.0),
+            origin_of(&carried.provenance)?,
+        )?;
     }
     Ok(key)
 }

@@ -43,6 +43,8 @@ pub(crate) enum Job {
     Remember(u64, String),
     /// Writes failed: see whether they succeed again.
     TryAgain,
+    /// Store this change, which comes with no record.
+    Keep(Change),
 }
 
 /// What the writer shares with the threads that ask.
@@ -67,7 +69,8 @@ impl Shared {
     /// Why nothing is signed at the moment.
     #[must_use]
     pub(crate) fn stopped(&self) -> Option<Stop> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stopped.or_else(|| self.standing().halted.clone().map(Stop::Log))
     }
 
     /// What is durable of the state.
@@ -138,6 +141,14 @@ impl Writer {
             Job::Append(examined, reply) => waiting.push((examined, reply)),
             Job::Remember(size, note) => self.unstored = Some((size, note)),
             Job::TryAgain => self.try_again(),
+            Job::Keep(change) => self.keep(change),
+        }
+    }
+
+    fn keep(&mut self, change: Change) {
+        // Cosignatures are asked for again, so a failure here loses nothing.
+        if let Err(error) = self.ledger.append(&[], &[change]) {
+            tracing::warn!(%error, "the cosigned checkpoint could not be stored");
         }
     }
 

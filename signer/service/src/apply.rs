@@ -12,7 +12,9 @@ use stele_core::authority::{Bundle, diff};
 use stele_core::ceremony::{CeremonyFile as _, to_pem};
 use stele_core::epoch::CarryOver;
 use stele_core::keeping::KeeperFault;
-use stele_core::record::{self, Body, BundleAdopted, EpochClosed, FreezeTarget, Payload, Recovery, Successor, Unfreeze};
+use stele_core::record::{
+    self, Body, BundleAdopted, EpochClosed, FreezeTarget, Payload, Recovery, Successor, Unfreeze,
+};
 use stele_core::types::{CallerSan, KeyName, Serial, SignedText};
 use stele_index::Filter;
 

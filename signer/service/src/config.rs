@@ -1,5 +1,6 @@
 //! The service's configuration: places, ports and limits. It may only narrow what the authority bundle allows.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,9 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use stele_core::profile::Seconds;
 use stele_core::strict_toml;
-use stele_core::types::Digest;
+use stele_core::types::{Digest, WitnessName};
 
 use crate::error::SignerError;
+use crate::witness::Url;
 
 /// One file for the process.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,9 +35,52 @@ pub(crate) struct Config {
     /// CRLs.
     #[serde(default)]
     pub(crate) crl: CrlConfig,
+    /// Where the bundle's witnesses are, by their names there. One without a place here is never asked.
+    #[serde(default)]
+    pub(crate) witness: BTreeMap<WitnessName, WitnessPlace>,
+    /// How witnesses are asked.
+    #[serde(default)]
+    pub(crate) witnessing: Witnessing,
     /// Limits.
     #[serde(default)]
     pub(crate) limits: Limits,
+}
+
+/// Where a witness is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WitnessPlace {
+    /// Its submission prefix (C2SP tlog-witness): `add-checkpoint` is below it.
+    pub(crate) url: Url,
+}
+
+/// How witnesses are asked, all optional.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Witnessing {
+    /// How long one may take to answer.
+    pub(crate) timeout: Seconds,
+    /// How often the newest checkpoint is taken to them.
+    pub(crate) every: Seconds,
+    /// Certificates of the CAs that their `https` is checked against, PEM; the machine's where it is left out.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Where others publish this log's checkpoint: mirrors, exports, witnesses. One that shows another history stops
+    /// signing.
+    pub(crate) checkpoints: Vec<Url>,
+    /// How often those are looked at.
+    pub(crate) look_every: Seconds,
+}
+
+impl Default for Witnessing {
+    fn default() -> Self {
+        Self {
+            timeout: Seconds(5),
+            every: Seconds(1),
+            ca_file: None,
+            checkpoints: Vec::new(),
+            look_every: Seconds(60),
+        }
+    }
 }
 
 /// Where the keeper is.
@@ -191,6 +236,7 @@ impl Config {
             *place = base.join(&*place);
         }
         config.exports.iter_mut().for_each(|place| *place = base.join(&*place));
+        config.witnessing.ca_file = config.witnessing.ca_file.map(|file| base.join(file));
         if let Some(spawn) = &mut config.keeper.spawn {
             spawn.binary = base.join(&spawn.binary);
             spawn.config = base.join(&spawn.config);
@@ -206,12 +252,18 @@ impl Config {
             ("limits.connections", self.limits.connections as u64),
             ("grpc.connection_age", self.grpc.connection_age.0),
             ("grpc.handshake_timeout", self.grpc.handshake_timeout.0),
+            ("witnessing.timeout", self.witnessing.timeout.0),
+            ("witnessing.every", self.witnessing.every.0),
+            ("witnessing.look_every", self.witnessing.look_every.0),
         ];
         if let Some((key, _)) = least.iter().find(|(_, value)| *value == 0) {
             return Err(stele_core::Error::malformed(format!("{file}: {key}"), "0", "at least 1").into());
         }
         let taken = [Some(self.grpc.listen), self.http.map(|http| http.listen)];
-        if let Some(tiles) = self.tiles.filter(|t| t.listen.port() != 0 && taken.contains(&Some(t.listen))) {
+        if let Some(tiles) = self
+            .tiles
+            .filter(|t| t.listen.port() != 0 && taken.contains(&Some(t.listen)))
+        {
             let (field, found) = (format!("{file}: tiles.listen"), tiles.listen.to_string());
             return Err(stele_core::Error::malformed(field, found, "a port of its own").into());
         }
@@ -259,7 +311,14 @@ mod tests {
             ("[limits]\ndoors = 0\n", "limits.doors"),
             ("[crl]\nlifetime = '1s'\n", "crl.lifetime"),
             ("[http]\nlisten = 'nowhere'\n", "line 11"),
-            ("[http]\nlisten = '127.0.0.1:80'\n[tiles]\nlisten = '127.0.0.1:80'\n", "tiles.listen"),
+            (
+                "[http]\nlisten = '127.0.0.1:80'\n[tiles]\nlisten = '127.0.0.1:80'\n",
+                "tiles.listen",
+            ),
+            ("[witness.one]\nurl = 'ftp://one.example'\n", "ftp://one.example"),
+            ("[witness.one]\n", "url"),
+            ("[witness.One]\nurl = 'https://one.example'\n", "One"),
+            ("[witnessing]\nevery = '0s'\n", "witnessing.every"),
         ] {
             let error = load(&format!("{GOOD}{add}")).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

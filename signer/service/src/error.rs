@@ -118,6 +118,11 @@ fn client_failure(error: &ClientError) -> Failure {
     }
 }
 
+/// Whether the keeper stopped for what witnesses say, or do not say.
+fn of_witnesses(why: &str) -> bool {
+    why.starts_with("witnesses: ")
+}
+
 /// What a fault of the keeper means to a caller.
 pub(crate) fn fault_failure(fault: &KeeperFault) -> Failure {
     match fault {
@@ -125,6 +130,7 @@ pub(crate) fn fault_failure(fault: &KeeperFault) -> Failure {
         KeeperFault::Refused(why) => Failure::new(Reason::NotSigned, why.clone()).retry_after(AGAIN),
         KeeperFault::QuorumNotMet(why) => Failure::new(Reason::QuorumNotMet, why.clone()),
         KeeperFault::ClockStopped(why) => Failure::new(Reason::ClockStopped, why.clone()),
+        KeeperFault::Stopped(why) if of_witnesses(why) => Failure::new(Reason::LedgerStopped, why.clone()),
         KeeperFault::Stopped(why) => {
             tracing::error!(%why, "the keeper is stopped");
             Failure::new(Reason::KeeperUnavailable, why.clone()).retry_after(AGAIN)
@@ -143,6 +149,7 @@ fn door_failure(error: &DoorError) -> Failure {
         DoorError::Keeper(fault) => fault_failure(fault),
         DoorError::NotSigned { cause, .. } => match cause {
             KeeperFault::Busy(_) => fault_failure(cause),
+            KeeperFault::Stopped(why) if of_witnesses(why) => fault_failure(cause),
             _ => Failure::new(Reason::NotSigned, error.to_string()).retry_after(AGAIN),
         },
         DoorError::FateUnknown { .. } => Failure::new(Reason::FateUnknown, error.to_string()).retry_after(AGAIN),

@@ -75,7 +75,8 @@ fn public(signer: &Signer, path: &str) -> Result<Option<Page>, SignerError> {
         return Ok(Some(text("ready\n".to_owned())));
     }
     if path == "/metrics" {
-        return Ok(Some(text(signer.metrics.text(*signer.indexed.borrow()))));
+        let counters = signer.metrics.text(*signer.indexed.borrow());
+        return Ok(Some(text(counters + &signer.witnesses.metrics())));
     }
     if let Some(name) = path.strip_prefix("/crl/").and_then(|p| p.strip_suffix(".crl")) {
         let Ok(name) = name.parse() else { return Ok(None) };

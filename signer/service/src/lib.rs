@@ -17,6 +17,7 @@ mod enrol;
 mod error;
 mod exports;
 mod find;
+mod floods;
 mod follower;
 mod handlers;
 mod http;
@@ -42,6 +43,7 @@ mod tiles;
 mod tls;
 mod tree;
 mod views;
+mod witness;
 mod workers;
 
 use std::process::ExitCode;

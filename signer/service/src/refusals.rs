@@ -1,47 +1,21 @@
-//! Refusals in the log: of requests, with their violations, and of peers who may not call at all.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! Refusals in the log: of requests, with their violations, and of peers who may not call at all. The first few of a
+//! caller and hour have a record each, a flood of further ones is counted.
 
 use stele_api::status::{Failure, Reason};
 use stele_core::record::{AccessRefused, Body, Refused};
 use stele_core::request::SignRequest;
-use stele_core::types::{CallerSan, Time};
+use stele_core::types::CallerSan;
 use stele_core::{Refusal, Violation};
 
 use crate::clock;
+use crate::error::SignerError;
+use crate::floods::{Recording, Which};
 use crate::signer::{Signer, Who};
 
 /// Octets of violations in one record: it may have 65,535, and JSON and base64 need their share.
 const MAX_BYTES: usize = 40 * 1024;
 /// Characters of what was found or is permitted, in a record.
 const MAX_PART: usize = 1000;
-/// How long a peer's further refusals at one method are not recorded: a peer that hammers must not fill the log.
-const QUIET_MILLIS: u64 = 60_000;
-/// Peers and methods that are remembered.
-const MAX_REMEMBERED: usize = 10_000;
-
-/// Remembers whose refusal was recorded lately.
-#[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<HashMap<(CallerSan, String), Time>>);
-
-impl Throttle {
-    /// Whether the refusal of `caller` at `method` is to be recorded now.
-    fn due(&self, caller: &CallerSan, method: &str, now: Time) -> bool {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = |at: &Time| now.millis().saturating_sub(at.millis()) < QUIET_MILLIS;
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.retain(|_, at| quiet(at));
-        }
-        let key = (caller.clone(), method.to_owned());
-        if remembered.get(&key).is_some_and(quiet) || remembered.len() >= MAX_REMEMBERED {
-            return false;
-        }
-        remembered.insert(key, now);
-        true
-    }
-}
-
 /// Octets of JSON that a request and its violations may have together.
 const MAX_WITH_REQUEST: usize = 60 * 1024;
 
@@ -57,6 +31,10 @@ impl Signer {
     pub(crate) fn refuse(&self, who: &Who, request: &SignRequest, reason: Reason, refusal: Refusal) -> Failure {
         self.metrics.refused.add();
         let total = refusal.violations.len() as u64;
+        if self.floods.add(who.san(), reason.name(), clock::now()) == Recording::Counted {
+            tracing::debug!(reason = reason.name(), total, "refused and counted");
+            return Failure::refused(reason, refusal);
+        }
         let body = Body::Refusal(Refused {
             caller: who.san().clone(),
             id: request.id.clone(),
@@ -76,10 +54,27 @@ impl Signer {
         }
     }
 
+    /// Records the floods that are due; at the end of the process, all.
+    ///
+    /// # Errors
+    /// When one cannot be recorded; it is counted again then.
+    pub(crate) fn record_floods(&self, which: Which) -> Result<(), SignerError> {
+        for counted in self.floods.take(which, clock::now()) {
+            let body = Body::RefusalsCounted(counted);
+            if let Err(error) = self.append(&body) {
+                if let Body::RefusalsCounted(counted) = body {
+                    self.floods.put_back(counted);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Records that a known caller was turned away, and answers with the failure.
     pub(crate) fn turn_away(&self, caller: &CallerSan, method: &str, failure: Failure) -> Failure {
         self.metrics.turned_away.add();
-        if !self.throttle.due(caller, method, clock::now()) {
+        if self.floods.add(caller, failure.reason().name(), clock::now()) == Recording::Counted {
             return failure;
         }
         let body = Body::AccessRefused(AccessRefused {
@@ -134,15 +129,5 @@ mod tests {
         let kept = fitting(&vec![violation; 100]);
         assert!(!kept.is_empty());
         assert!(serde_json::to_vec(&kept).unwrap().len() <= MAX_BYTES + 2);
-    }
-
-    #[test]
-    fn a_hammering_peer_is_recorded_once_a_minute() {
-        let throttle = Throttle::default();
-        let caller = "dns:a.example".parse().unwrap();
-        assert!(throttle.due(&caller, "/m", Time::from_secs(1)));
-        assert!(!throttle.due(&caller, "/m", Time::from_secs(60)));
-        assert!(throttle.due(&caller, "/n", Time::from_secs(60)));
-        assert!(throttle.due(&caller, "/m", Time::from_secs(61)));
     }
 }

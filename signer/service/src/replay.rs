@@ -50,7 +50,11 @@ impl Signer {
     /// # Errors
     /// When the keeper does not answer, or has no such entry.
     pub(crate) fn prove_entry(&self, index: u64) -> Result<(Vec<u8>, TlogProof), SignerError> {
-        let (note, checkpoint) = tree::checkpoint(&self.keeper)?;
+        // With cosignatures where these cover it.
+        let (mut note, mut checkpoint) = tree::published(&self.keeper)?;
+        if checkpoint.size <= index {
+            (note, checkpoint) = tree::checkpoint(&self.keeper)?;
+        }
         let entries = self.keeper.entries(index, 1)?;
         let record = entries
             .into_iter()

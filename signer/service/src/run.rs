@@ -19,6 +19,7 @@ use crate::config::{Config, Limits, duration};
 use crate::connection::accept;
 use crate::doors::Doors;
 use crate::error::SignerError;
+use crate::floods::Which;
 use crate::handlers::{self, Handlers};
 use crate::http;
 use crate::keeper_child::KeeperChild;
@@ -26,6 +27,7 @@ use crate::local;
 use crate::signer::Signer;
 use crate::tiles;
 use crate::tls::{Protocol, Tls};
+use crate::witness;
 use crate::workers;
 
 /// How long open connections may take to end.
@@ -45,17 +47,21 @@ pub(crate) fn run(config: Config, digest: Digest, steps: Arc<dyn Steps + Send + 
     let child = KeeperChild::start(&config.keeper)?;
     let signer = Arc::new(Signer::open(config, steps)?);
     let instance = hex(&signer.keeper.random::<8>()?);
-    signer.append(&Body::Started(process(&instance, digest.to_string())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| SignerError::other(e.to_string()))?;
+    runtime.block_on(witness::refuse_rolled_back(&signer))?;
+    signer.append(&Body::Started(process(&instance, digest.to_string())))?;
     let served = runtime.block_on(serve(signer.clone()));
     runtime.shutdown_timeout(Duration::from_secs(5));
     let why = match &served {
         Ok(()) => "told to end".to_owned(),
         Err(error) => error.to_string().chars().take(200).collect(),
     };
+    if let Err(error) = signer.record_floods(Which::All) {
+        tracing::error!(%error, "counted refusals could not be recorded");
+    }
     if let Err(error) = signer.keeper.append(&Body::Stopped(process(&instance, why))) {
         tracing::error!(%error, "the end could not be recorded");
     }

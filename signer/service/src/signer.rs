@@ -18,13 +18,14 @@ use tokio::sync::{Notify, watch};
 use crate::config::{Config, duration};
 use crate::error::SignerError;
 use crate::exports;
+use crate::floods::Floods;
 use crate::follower::Doubts;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
-use crate::refusals::Throttle;
 use crate::reservations::Reservations;
 use crate::snapshot::Snapshot;
 use crate::tree;
+use crate::witness::Witnesses;
 
 /// See the module.
 pub(crate) struct Signer {
@@ -54,14 +55,16 @@ pub(crate) struct Signer {
     pub(crate) reservations: Reservations,
     /// Rate limits.
     pub(crate) rates: Rates,
-    /// Keeps refused calls from filling the log.
-    pub(crate) throttle: Throttle,
+    /// Keeps refusals from filling the log.
+    pub(crate) floods: Floods,
     /// Wakes the worker that signs CRLs.
     pub(crate) crls_due: Notify,
     /// One CRL at a time: each needs the number after the one before.
     pub(crate) crl_turn: Mutex<()>,
     /// One signed file or hand-over at a time.
     pub(crate) apply_turn: Mutex<()>,
+    /// How the witnesses stand.
+    pub(crate) witnesses: Witnesses,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Random serials in stock.
@@ -128,10 +131,11 @@ impl Signer {
             reader,
             reservations: Reservations::default(),
             rates: Rates::default(),
-            throttle: Throttle::default(),
+            floods: Floods::default(),
             crls_due: Notify::new(),
             crl_turn: Mutex::new(()),
             apply_turn: Mutex::new(()),
+            witnesses: Witnesses::default(),
             metrics: Metrics::default(),
             serials: Mutex::new(Vec::new()),
             steps,

@@ -28,7 +28,6 @@ use crate::http::{FOREVER, NEVER, Page, plain, respond};
 use crate::identity::Peer;
 use crate::signer::Signer;
 use crate::tls::{Protocol, Tls};
-use crate::tree;
 
 /// Serves tiles to whoever asks, over plain HTTP, until `ending` says so.
 pub(crate) async fn serve_open(
@@ -82,7 +81,9 @@ async fn admitted(handlers: &Handlers, auditor: Auditor, method: &Method, path: 
     };
     // A connection does not outlive the look at its certificate by much.
     if auditor.since.elapsed() > duration(signer.config.grpc.connection_age) {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -134,7 +135,7 @@ impl Listener for Auditors {
 
 fn page(signer: &Signer, path: &str) -> Result<Option<Page>, SignerError> {
     if path == "/checkpoint" {
-        let (note, _) = tree::checkpoint(&signer.keeper)?;
+        let note = signer.keeper.published()?;
         return Ok(Some(Page {
             kind: "text/plain; charset=utf-8",
             caching: NEVER,

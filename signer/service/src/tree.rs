@@ -58,6 +58,16 @@ pub(crate) fn checkpoint(keeper: &Client) -> Result<(String, Checkpoint), Signer
     Ok((note, checkpoint))
 }
 
+/// The checkpoint for the public, as a note and read.
+///
+/// # Errors
+/// When the keeper gives none.
+pub(crate) fn published(keeper: &Client) -> Result<(String, Checkpoint), SignerError> {
+    let note = keeper.published()?;
+    let checkpoint = Checkpoint::from_note_unverified(&note)?;
+    Ok((note, checkpoint))
+}
+
 /// Chunks, read from the log.
 pub(crate) struct LogChunks<'k>(pub(crate) &'k Client);
 

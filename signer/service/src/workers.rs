@@ -8,14 +8,18 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::error::SignerError;
+use crate::floods::Which;
 use crate::handlers::NAMES;
 use crate::signer::Signer;
 use crate::tls::Tls;
+use crate::witness;
 
 /// How often the log is looked at for records that others wrote.
 const FOLLOW: Duration = Duration::from_secs(1);
 /// How often CRLs are looked at without a reason.
 const CRLS: Duration = Duration::from_secs(60);
+/// How often counted refusals are looked at.
+const FLOODS: Duration = Duration::from_secs(60);
 /// How often the server's certificate is looked at.
 const CERTIFICATE: Duration = Duration::from_secs(60);
 /// How often health is looked at.
@@ -29,6 +33,9 @@ pub(crate) async fn run(signer: Arc<Signer>, tls: Arc<Tls>, reporter: HealthRepo
         follow(signer.clone()),
         crls(signer.clone()),
         certificate(signer.clone(), tls),
+        floods(signer.clone()),
+        witness::run(signer.clone()),
+        witness::watch(signer.clone()),
         health(signer, reporter),
     );
 }
@@ -47,6 +54,14 @@ async fn crls(signer: Arc<Signer>) {
         // A key without a certificate is passed over, so before the import this does nothing.
         told.tell(&blocking(signer.clone(), Signer::sign_due_crls).await);
         let _ = tokio::time::timeout(CRLS, signer.crls_due.notified()).await;
+    }
+}
+
+async fn floods(signer: Arc<Signer>) {
+    let mut told = Told::new("recording counted refusals");
+    loop {
+        tokio::time::sleep(FLOODS).await;
+        told.tell(&blocking(signer.clone(), |signer| signer.record_floods(Which::Due)).await);
     }
 }
 

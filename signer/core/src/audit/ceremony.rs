@@ -71,7 +71,11 @@ impl Verifier {
             line("spki-sha256", &show(text.spki_sha256), &body.spki_sha256.to_string())?;
             if unexpired > 0 && text.certificates == Remaining::Expired {
                 let found = format!("{unexpired} certificates of `{}` that have not expired", body.key);
-                return Err(Error::malformed("key", found, "none, or a text that says `certificates: abandoned`"));
+                return Err(Error::malformed(
+                    "key",
+                    found,
+                    "none, or a text that says `certificates: abandoned`",
+                ));
             }
             Ok(())
         };

@@ -18,7 +18,9 @@ use crate::epoch::{
 };
 use crate::error::Error;
 use crate::keycheck::PublicKey;
-use crate::record::{Body, CarriedOver, EpochClosed, FreezeTarget, KeyRole, LogPurpose, Predecessor, Record, Successor};
+use crate::record::{
+    Body, CarriedOver, EpochClosed, FreezeTarget, KeyRole, LogPurpose, Predecessor, Record, Successor,
+};
 use crate::types::{Digest, KeyName, Time};
 
 /// What the genesis of a log says of the log before, and whether the carry-over was found.
@@ -64,17 +66,31 @@ impl Estate {
     pub fn carry_over(&self, handing: Handing) -> Result<CarryOver, Error> {
         let bad = |field: &str, found: String, permitted: &str| Err(Error::malformed(field, found, permitted));
         if !self.clean {
-            return bad("log", "findings".to_owned(), "a log that verifies; see `stele audit verify`");
+            return bad(
+                "log",
+                "findings".to_owned(),
+                "a log that verifies; see `stele audit verify`",
+            );
         }
         if self.purpose != Some(LogPurpose::Signer) {
-            return bad("log", "a ceremony's log".to_owned(), "a signer's; a ceremony begins a log of its own");
+            return bad(
+                "log",
+                "a ceremony's log".to_owned(),
+                "a signer's; a ceremony begins a log of its own",
+            );
         }
         let planned = handing.missing.is_none();
         let named = self.closed.as_ref();
         let names = named.is_some_and(|s| s.origin == handing.successor.origin && s.vkey == handing.successor.vkey);
         if planned && !names {
-            let found = named.map_or("a log that is not closed".to_owned(), |s| format!("closed in favour of `{}`", s.origin));
-            return bad("log", found, "a log that its quorum closed in favour of this successor; or say what is missing");
+            let found = named.map_or("a log that is not closed".to_owned(), |s| {
+                format!("closed in favour of `{}`", s.origin)
+            });
+            return bad(
+                "log",
+                found,
+                "a log that its quorum closed in favour of this successor; or say what is missing",
+            );
         }
         self.inventory(handing)
     }
@@ -111,7 +127,9 @@ impl Estate {
                 ..key.carried.clone()
             });
             if key.crls.last() > 0 {
-                carry.crl_numbers.insert(name.clone(), key.crls.last().saturating_add(handing.crl_margin));
+                carry
+                    .crl_numbers
+                    .insert(name.clone(), key.crls.last().saturating_add(handing.crl_margin));
             }
             let listed = key.gone.iter().filter(|(_, gone)| gone.not_after >= self.last_time);
             carry.gone.extend(listed.map(|(serial, gone)| CarriedGone {
@@ -123,12 +141,14 @@ impl Estate {
             }));
             let mut unexpired = self.serials.unexpired(key.number, self.last_time);
             unexpired.sort();
-            carry.serials.extend(unexpired.into_iter().map(|(serial, not_after, ca)| CarriedSerial {
-                key: name.clone(),
-                serial,
-                not_after,
-                ca,
-            }));
+            carry
+                .serials
+                .extend(unexpired.into_iter().map(|(serial, not_after, ca)| CarriedSerial {
+                    key: name.clone(),
+                    serial,
+                    not_after,
+                    ca,
+                }));
         }
         Ok(carry)
     }
@@ -140,9 +160,16 @@ impl Estate {
     /// When the entry begins another log, or nobody vouches for its key.
     pub fn follow(&self, first_entry: &[u8]) -> Result<NoteVerifier, Error> {
         let Body::Genesis(genesis) = Record::decode(first_entry)?.body else {
-            return Err(Error::malformed("successor", "no genesis as first entry", "the log that continues this one"));
+            return Err(Error::malformed(
+                "successor",
+                "no genesis as first entry",
+                "the log that continues this one",
+            ));
         };
-        let before = genesis.predecessor.as_ref().filter(|p| p.origin.as_str() == self.vkey.name());
+        let before = genesis
+            .predecessor
+            .as_ref()
+            .filter(|p| p.origin.as_str() == self.vkey.name());
         let before = before.ok_or_else(|| {
             let permitted = format!("a log that continues `{}`", self.vkey.name());
             Error::malformed("successor", format!("`{}`, which does not", genesis.origin), permitted)
@@ -196,7 +223,11 @@ impl Estate {
         })?;
         same("time", &carry.time, &expected.time)?;
         same("authority_origin", &carry.authority_origin, &expected.authority_origin)?;
-        same("bundle", &Digest::of(carry.bundle.as_bytes()), &Digest::of(expected.bundle.as_bytes()))?;
+        same(
+            "bundle",
+            &Digest::of(carry.bundle.as_bytes()),
+            &Digest::of(expected.bundle.as_bytes()),
+        )?;
         holds("keys", &carry.keys, &expected.keys, true)?;
         holds("cas", &carry.cas, &expected.cas, true)?;
         holds("frozen", &carry.frozen, &expected.frozen, planned)?;
@@ -222,7 +253,11 @@ fn same<T: PartialEq + std::fmt::Display>(part: &str, found: &T, expected: &T) -
         return Ok(());
     }
     let field = format!("carry-over: {part}");
-    Err(Error::malformed(field, found.to_string(), format!("{expected}, as the log before has it")))
+    Err(Error::malformed(
+        field,
+        found.to_string(),
+        format!("{expected}, as the log before has it"),
+    ))
 }
 
 /// Whether a list has every entry that the log before has; exactly these, where `exact`.
@@ -232,10 +267,18 @@ fn holds<T: PartialEq + std::fmt::Debug>(part: &str, found: &[T], expected: &[T]
     let lost = expected.iter().find(|wanted| !rest.by_ref().any(|one| one == *wanted));
     let field = || format!("carry-over: {part}");
     match lost {
-        Some(lost) => Err(Error::malformed(field(), format!("not {lost:?}"), "everything that the log before has")),
+        Some(lost) => Err(Error::malformed(
+            field(),
+            format!("not {lost:?}"),
+            "everything that the log before has",
+        )),
         None if exact && found.len() != expected.len() => {
             let counts = format!("{} entries", found.len());
-            Err(Error::malformed(field(), counts, format!("the {} of the log before", expected.len())))
+            Err(Error::malformed(
+                field(),
+                counts,
+                format!("the {} of the log before", expected.len()),
+            ))
         }
         None => Ok(()),
     }
@@ -258,7 +301,9 @@ impl Verifier {
         let last_time = self.last_time.unwrap_or(Time::from_millis(0));
         // An intent without an outcome counts as issued, so CRLs of the next log must list it.
         for open in self.open.values() {
-            if let (Some(serial), Some(not_after), Some(key)) = (&open.serial, open.not_after, self.keys.get_mut(&open.key)) {
+            if let (Some(serial), Some(not_after), Some(key)) =
+                (&open.serial, open.not_after, self.keys.get_mut(&open.key))
+            {
                 key.gone.entry(serial.clone()).or_insert(Gone {
                     time: last_time,
                     reason: 0,
@@ -284,7 +329,12 @@ impl Verifier {
         (report, estate)
     }
 
-    pub(super) fn begin_succession(&mut self, index: u64, predecessor: &Predecessor, texts: Vec<Result<Signed, Error>>) {
+    pub(super) fn begin_succession(
+        &mut self,
+        index: u64,
+        predecessor: &Predecessor,
+        texts: Vec<Result<Signed, Error>>,
+    ) {
         let opened = predecessor.vkey.parse::<NoteVerifier>().and_then(|vkey| {
             let (checkpoint, _) = checkpoint::open(&predecessor.checkpoint, std::slice::from_ref(&vkey))?;
             line("origin", &checkpoint.origin, &predecessor.origin)
@@ -305,13 +355,22 @@ impl Verifier {
     pub(super) fn judge_epoch(&mut self, index: u64, body: &Body) {
         if let Some(successor) = &self.closed {
             let expected = format!("nothing after the close in favour of `{}`", successor.origin);
-            self.tally.add(Finding::at(index, "closed epoch", format!("`{}`", body.kind()), expected));
+            self.tally.add(Finding::at(
+                index,
+                "closed epoch",
+                format!("`{}`", body.kind()),
+                expected,
+            ));
         }
         let waiting = self.succession.as_ref().is_some_and(|s| !s.carried);
-        let preliminary = matches!(body, Body::Genesis(_) | Body::Chunk(_) | Body::TokenLogin(_) | Body::CarriedOver(_));
+        let preliminary = matches!(
+            body,
+            Body::Genesis(_) | Body::Chunk(_) | Body::TokenLogin(_) | Body::CarriedOver(_)
+        );
         if waiting && !preliminary {
             let expected = "the carry-over before anything else, in a log that continues another";
-            self.tally.add(Finding::at(index, "carry-over", format!("`{}`", body.kind()), expected));
+            self.tally
+                .add(Finding::at(index, "carry-over", format!("`{}`", body.kind()), expected));
         }
     }
 
@@ -326,7 +385,12 @@ impl Verifier {
         self.tally.check(index, "successor's key", key);
         if let Some(open) = self.open.keys().next() {
             let found = format!("intent {open} without an outcome");
-            self.tally.add(Finding::at(index, "closed epoch", found, "an outcome for each intent before the close"));
+            self.tally.add(Finding::at(
+                index,
+                "closed epoch",
+                found,
+                "an outcome for each intent before the close",
+            ));
         }
         self.closed = Some(body.successor.clone());
     }
@@ -346,11 +410,13 @@ impl Verifier {
         let estate = self.estate.take();
         match &estate {
             Some(estate) => {
-                self.tally.check(index, "carry-over against the log before", estate.compare(&carry));
+                self.tally
+                    .check(index, "carry-over against the log before", estate.compare(&carry));
             }
             None => {
                 if let Some(expected) = self.bundle_digest {
-                    self.tally.same(index, "first bundle", &checked.bundle.digest(), &expected);
+                    self.tally
+                        .same(index, "first bundle", &checked.bundle.digest(), &expected);
                 }
             }
         }
@@ -360,7 +426,13 @@ impl Verifier {
 
     /// The carry-over is the one that the genesis names, for this log, and the quorum of its bundle signed it.
     fn accept(&self, (_, time): (u64, Time), bytes: &[u8]) -> Result<(CarryOver, CheckedCarryOver), Error> {
-        let stray = || Error::malformed("carried_over", "it a second time, or without a predecessor", "once, after a genesis that names a predecessor");
+        let stray = || {
+            Error::malformed(
+                "carried_over",
+                "it a second time, or without a predecessor",
+                "once, after a genesis that names a predecessor",
+            )
+        };
         let succession = self.succession.as_ref().filter(|s| !s.carried).ok_or_else(stray)?;
         let digest = Digest::of(bytes);
         line("carry-over-sha256", &digest, &succession.predecessor.carry_over_sha256)?;
@@ -369,7 +441,10 @@ impl Verifier {
         line("successor", &carry.successor.origin.as_str(), &self.origin())?;
         line("successor's vkey", &carry.successor.vkey, &self.vkey.to_string())?;
         if carry.predecessor(digest, succession.predecessor.texts.clone()) != succession.predecessor {
-            return Err(Error::unverified("carry-over", "it names another log before than the genesis"));
+            return Err(Error::unverified(
+                "carry-over",
+                "it names another log before than the genesis",
+            ));
         }
         if time < carry.time {
             let permitted = format!("{} or later", carry.time);
@@ -382,7 +457,8 @@ impl Verifier {
                 return Err(Error::unverified("succession text", "it is about another carry-over"));
             }
         }
-        Bundles::of(checked.bundle.clone(), carry.authority_origin.clone()).agreed(Action::Recovery, &succession.signed)?;
+        Bundles::of(checked.bundle.clone(), carry.authority_origin.clone())
+            .agreed(Action::Recovery, &succession.signed)?;
         Ok((carry, checked))
     }
 
@@ -405,14 +481,18 @@ impl Verifier {
             }
         }
         for one in carry.serials.iter().filter(|_| !serials_are_here) {
-            let Some(number) = self.keys.get(&one.key).map(|k| k.number) else { continue };
+            let Some(number) = self.keys.get(&one.key).map(|k| k.number) else {
+                continue;
+            };
             self.serials.open(number, &one.serial, one.not_after, one.ca);
             if let Some(entry) = self.serials.get_mut(number, &one.serial) {
                 entry.fate = Fate::Issued;
             }
         }
         for one in &carry.gone {
-            let Some(key) = self.keys.get_mut(&one.key) else { continue };
+            let Some(key) = self.keys.get_mut(&one.key) else {
+                continue;
+            };
             let gone = Gone {
                 time: one.time,
                 reason: one.reason,
@@ -430,11 +510,16 @@ impl Verifier {
     pub(super) fn judge_succession(&mut self) {
         if self.succession.as_ref().is_some_and(|s| !s.carried) {
             let expected = "a carried_over record, in a log that names a predecessor";
-            self.tally.add(Finding::of_log("carry-over", "none that counts", expected));
+            self.tally
+                .add(Finding::of_log("carry-over", "none that counts", expected));
         }
         if let Some(estate) = &self.estate {
             let found = format!("a log that takes nothing over from `{}`", estate.origin());
-            self.tally.add(Finding::of_log("succession", found, "the log that continues the one given before it"));
+            self.tally.add(Finding::of_log(
+                "succession",
+                found,
+                "the log that continues the one given before it",
+            ));
         }
     }
 

@@ -48,7 +48,8 @@ impl Verifier {
         self.tally.count("checkpoint");
         let mut verifiers = vec![self.vkey.clone()];
         verifiers.extend(self.bundles.witnesses());
-        let (checkpoint, _) = crate::checkpoint::open(note, &verifiers)?;
+        let (checkpoint, endorsements) = crate::checkpoint::open(note, &verifiers)?;
+        self.judge_quorum(endorsements.iter().filter(|e| e.cosigned_at.is_some()).count());
         for line in note.parse::<Note>()?.signatures() {
             self.tally.count("signature lines");
             if !verifiers

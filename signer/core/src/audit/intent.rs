@@ -63,6 +63,9 @@ impl Verifier {
         self.judge_authority(at, &intent, &signed, &mut faults);
         self.judge_proposal(at, &intent, &signed, &mut faults);
         self.judge_freeze(index, &intent, &mut faults);
+        if let Some(finding) = self.watch_intent(index, &intent) {
+            faults.add(finding);
+        }
         self.judge_request(index, &intent, &mut faults);
         let owns_serial = self.judge_serial(index, &intent, &mut faults);
         match &tbs {

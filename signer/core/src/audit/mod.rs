@@ -24,6 +24,7 @@ mod report;
 mod serials;
 mod stops;
 mod texts;
+mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -33,9 +34,9 @@ pub use proof::{ProofReport, check_proof};
 pub use report::{Finding, Imported, OtherLog, Report, Severity};
 
 use crate::checkpoint::{Checkpoint, NoteVerifier};
+use crate::epoch::CarriedCa;
 use crate::error::Error;
 use crate::merkle::{Frontier, Hash};
-use crate::epoch::CarriedCa;
 use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, Successor};
 use crate::types::{Digest, KeyName, Time};
 use chunks::Chunks;
@@ -48,6 +49,7 @@ use proposal::{OpenPlan, OpenProposal};
 use report::Tally;
 use serials::{Attempts, Serials};
 use texts::Signed;
+use witnesses::Watch;
 
 /// What the auditor brings along.
 #[derive(Clone, Default)]
@@ -93,6 +95,8 @@ pub struct Verifier {
     plans: BTreeMap<u64, OpenPlan>,
     proposals: BTreeMap<u64, OpenProposal>,
     frozen: HashSet<FreezeTarget>,
+    /// What witnesses and others say of this log.
+    watch: Watch,
     /// Digests of the root certificates that the log recorded on their own.
     roots: BTreeSet<Digest>,
     imported: Vec<Imported>,
@@ -130,6 +134,7 @@ impl Verifier {
             plans: BTreeMap::new(),
             proposals: BTreeMap::new(),
             frozen: HashSet::new(),
+            watch: Watch::default(),
             roots: BTreeSet::new(),
             imported: Vec::new(),
             other_logs: Vec::new(),
@@ -210,6 +215,7 @@ impl Verifier {
             texts,
         } = read;
         let at = (index, time);
+        self.keep_root();
         self.judge_time(index, time);
         self.require_genesis(index, matches!(body, Body::Genesis(_)));
         self.judge_purpose(index, &body);
@@ -237,6 +243,8 @@ impl Verifier {
             Body::Recovery(recovery) => self.recovery(at, &recovery, texts),
             Body::EpochClosed(closed) => self.epoch_closed(at, &closed, texts),
             Body::CarriedOver(carried) => self.carried_over(at, &carried),
+            Body::Cosigned(cosigned) => self.cosigned(index, &cosigned),
+            Body::Halted(halted) => self.halted(at, &halted),
             // What happened, without a bearing on what may be signed.
             Body::Started(_)
             | Body::Stopped(_)
@@ -245,7 +253,9 @@ impl Verifier {
             | Body::CeremonyNote(_)
             | Body::CeremonyClosed(_)
             | Body::Refusal(_)
-            | Body::AccessRefused(_) => {}
+            | Body::AccessRefused(_)
+            | Body::RefusalsCounted(_)
+            | Body::WitnessResult(_) => {}
         }
         None
     }

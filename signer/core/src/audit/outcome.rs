@@ -131,6 +131,7 @@ impl Verifier {
             Error::malformed("intent", format!("index {intent}"), permitted)
         });
         let mut open = self.tally.check(index, "one outcome for each intent", open)?;
+        self.watch_outcome(index, intent, fate == Fate::Issued);
         for fault in open.faults.drain(..) {
             let refused = fate == Fate::Failed;
             self.tally.add(if refused { fault.note() } else { fault });

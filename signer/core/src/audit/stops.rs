@@ -84,6 +84,7 @@ impl Verifier {
     pub(super) fn recovery(&mut self, at: (u64, Time), recovery: &Recovery, texts: Texts) {
         let fits = |text: &RecoveryText| line("action", &text.action, &recovery.action);
         self.agreed(at, Action::Recovery, texts, fits);
+        self.lift_halt(&recovery.action);
     }
 
     /// Checks that the operators in force agreed, in texts of this log that still counted and say what they must.

@@ -21,10 +21,11 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Vec<String> {
     let witnesses = |x: &Authority| {
         x.witnesses()
             .iter()
-            .map(|w| format!("{} ({})", w.name, w.vkey))
+            .map(|w| format!("{} ({})", w.name, w.key))
             .collect::<Vec<_>>()
     };
     sets("witness", &witnesses(a), &witnesses(b), &mut out);
+    scalar("what is demanded of witnesses", &demanded(a), &demanded(b), &mut out);
     profiles(old, new, &mut out);
     out
 }
@@ -43,6 +44,23 @@ fn quorums(a: &Authority, b: &Authority, out: &mut Vec<String>) {
             out,
         );
     }
+}
+
+fn demanded(authority: &Authority) -> String {
+    let Some(policy) = authority.witness_policy() else {
+        return "nothing".to_owned();
+    };
+    let intents = if policy.ca_intents {
+        "before"
+    } else {
+        "without regard to"
+    };
+    let lag = policy.max_lag.map_or("without limit".to_owned(), |lag| lag.to_string());
+    format!(
+        "{} of {} cosign a checkpoint; {intents} the signature of a CA certificate; lag {lag}",
+        policy.quorum,
+        authority.witnesses().len()
+    )
 }
 
 fn scalar<T: Display + PartialEq + ?Sized>(what: &str, old: &T, new: &T, out: &mut Vec<String>) {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{CallerRole, Ceiling, QuorumRule};
-use crate::profile::Role;
-use crate::types::{CallerName, CallerSan, Digest, KeyAlgorithm, KeyName, OperatorName, ProfileName};
+use crate::profile::{Role, Seconds};
+use crate::types::{CallerName, CallerSan, Digest, KeyAlgorithm, KeyName, OperatorName, ProfileName, WitnessName};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,7 @@ pub(super) struct RawAuthority {
     pub(super) key: Vec<RawKey>,
     #[serde(default)]
     pub(super) witness: Vec<RawWitness>,
+    pub(super) witness_policy: Option<RawWitnessPolicy>,
     #[serde(default)]
     pub(super) service: RawService,
 }
@@ -80,8 +81,17 @@ pub(super) struct RawKey {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWitness {
-    pub(super) name: String,
+    pub(super) name: WitnessName,
     pub(super) vkey: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWitnessPolicy {
+    pub(super) quorum: u32,
+    #[serde(default)]
+    pub(super) ca_intents: bool,
+    pub(super) max_lag: Option<Seconds>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,12 +1,13 @@
 //! From the files to the checked [`Authority`]: every name resolves, and every fault is reported.
 
 mod profiles;
+mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::quorum::key_blob;
 use super::raw::{RawAuthority, RawOperator, RawQuorums};
-use super::{Action, Authority, CaKey, Caller, Operator, QuorumRule, Witness};
+use super::{Action, Authority, CaKey, Caller, Operator, QuorumRule};
 use crate::error::Error;
 use crate::profile::source::Source;
 use crate::profile::{Profile, Role};
@@ -44,7 +45,7 @@ pub(super) fn validate(files: &BTreeMap<String, String>) -> Result<Authority, Ve
     let keys = check.keys(&raw);
     let known_callers: BTreeSet<CallerSan> = callers.values().map(|c| c.san.clone()).collect();
     check.acts_as(&raw, &known_callers);
-    check.witnesses(&raw);
+    let (witnesses, witness_policy) = check.witnesses(&raw);
     let authority = Authority {
         name: raw.name,
         quorums,
@@ -54,14 +55,8 @@ pub(super) fn validate(files: &BTreeMap<String, String>) -> Result<Authority, Ve
         client_ca: raw.client_ca.key,
         enrolment: raw.enrolment.profiles,
         keys,
-        witnesses: raw
-            .witness
-            .into_iter()
-            .map(|w| Witness {
-                name: w.name,
-                vkey: w.vkey,
-            })
-            .collect(),
+        witnesses,
+        witness_policy,
         server_names: raw.service.server_names,
         profiles,
     };
@@ -291,27 +286,6 @@ impl Check<'_> {
             );
         }
         out
-    }
-
-    fn witnesses(&mut self, raw: &RawAuthority) {
-        let mut names = BTreeSet::new();
-        for (n, witness) in raw.witness.iter().enumerate() {
-            let path = format!("witness[{n}]");
-            let shaped =
-                !witness.name.is_empty() && witness.vkey.splitn(3, '+').filter(|part| !part.is_empty()).count() == 3;
-            self.require(
-                shaped,
-                &path,
-                format!("`{}`", witness.vkey.escape_debug()),
-                "a name, and a verifier key NAME+HASH+KEY",
-            );
-            self.require(
-                names.insert(&witness.name),
-                &path,
-                format!("`{}` again", witness.name.escape_debug()),
-                "each witness once",
-            );
-        }
     }
 }
 

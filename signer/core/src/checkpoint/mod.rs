@@ -9,6 +9,7 @@ pub mod proof;
 pub mod tile;
 pub mod tiler;
 pub mod verifier;
+pub mod witness;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,6 @@
 //! From entries to the files of a static log: the plan of an export, whoever writes it and wherever entries come from.
 
-use super::tile::{
-    FULL_WIDTH, TileKind, TilePath, decode_bundle, decode_hashes, items, push_entry, verify_bundle,
-};
+use super::tile::{FULL_WIDTH, TileKind, TilePath, decode_bundle, decode_hashes, items, push_entry, verify_bundle};
 use crate::error::Error;
 use crate::merkle::{self, Frontier, Hash, HashReader};
 
@@ -84,7 +82,9 @@ impl HashTiler {
                 bytes = tile(path)?;
                 if bytes.len() != usize::from(width) * 32 {
                     let found = format!("{} bytes", bytes.len());
-                    return Err(Error::malformed(path.to_string(), found, format!("{width} hashes of 32 bytes")).into());
+                    return Err(
+                        Error::malformed(path.to_string(), found, format!("{width} hashes of 32 bytes")).into(),
+                    );
                 }
             }
             edges.push(Edge { index, width, bytes });
@@ -131,7 +131,10 @@ impl HashTiler {
     /// Never for a tiler that this module made.
     pub fn partials(self) -> Result<Vec<TileFile>, Error> {
         let kinds = (0..).map(TileKind::Hashes);
-        kinds.zip(self.edges).filter_map(|(kind, edge)| edge.into_file(kind).transpose()).collect()
+        kinds
+            .zip(self.edges)
+            .filter_map(|(kind, edge)| edge.into_file(kind).transpose())
+            .collect()
     }
 }
 
@@ -152,7 +155,9 @@ impl HashReader for Edges<'_> {
         let absent = || Error::malformed("hash tiles", "no hash of this subtree", "the tree's right edge");
         let (tile_level, height) = (level / 8, level % 8);
         let edge = self.0.get(usize::from(tile_level)).ok_or_else(absent)?;
-        let start = (index << height).checked_sub(edge.index * FULL_WIDTH).ok_or_else(absent)?;
+        let start = (index << height)
+            .checked_sub(edge.index * FULL_WIDTH)
+            .ok_or_else(absent)?;
         let start = usize::try_from(start).map_err(|_| absent())?;
         let (hashes, _) = edge.bytes.as_chunks::<32>();
         let inside = hashes.get(start..start + (1 << height)).ok_or_else(absent)?;

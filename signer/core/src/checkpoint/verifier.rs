@@ -90,6 +90,12 @@ impl NoteVerifier {
         self.key_type
     }
 
+    /// The public key as the verifier-key string carries it: 32 bytes for Ed25519, the DER SPKI for ECDSA.
+    #[must_use]
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
     /// The id that signature lines carry. It is short: a hint for choosing the key, no protection.
     #[must_use]
     pub fn key_id(&self) -> u32 {

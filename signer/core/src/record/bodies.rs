@@ -1,5 +1,7 @@
 //! What a record can say. The field order here is the field order in the log.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::large::{Chunk, Payload};
@@ -8,7 +10,7 @@ use crate::error::Violation;
 use crate::request::SignRequest;
 use crate::types::{
     B64, CallerSan, Digest, KeyAlgorithm, KeyName, OperatorName, Origin, ProfileName, RequestId, Serial,
-    SignatureAlgorithm, SignedText, Time,
+    SignatureAlgorithm, SignedText, Time, WitnessName,
 };
 
 /// Every kind of record.
@@ -53,6 +55,8 @@ pub enum Body {
     Refusal(Refused),
     /// A peer was refused before any request of its own was looked at.
     AccessRefused(AccessRefused),
+    /// Many refusals of one caller, counted.
+    RefusalsCounted(RefusalsCounted),
     /// A signature is about to be made.
     Intent(Box<Intent>),
     /// The signature was made; what it is on is whole in here.
@@ -75,6 +79,12 @@ pub enum Body {
     EpochClosed(EpochClosed),
     /// Near the beginning of an epoch that continues another: what it takes over.
     CarriedOver(CarriedOver),
+    /// A witness answers otherwise than before.
+    WitnessResult(WitnessResult),
+    /// The witnesses' cosignatures that a CA certificate's signature waited for.
+    Cosigned(Cosigned),
+    /// Others saw another history of this log: nothing is signed until operators decide.
+    Halted(Halted),
 }
 
 impl Body {
@@ -101,6 +111,7 @@ impl Body {
             Self::Withdrawal(_) => "withdrawal",
             Self::Refusal(_) => "refusal",
             Self::AccessRefused(_) => "access_refused",
+            Self::RefusalsCounted(_) => "refusals_counted",
             Self::Intent(_) => "intent",
             Self::Issued(_) => "issued",
             Self::Failed(_) => "failed",
@@ -112,6 +123,9 @@ impl Body {
             Self::KeyDestroyed(_) => "key_destroyed",
             Self::EpochClosed(_) => "epoch_closed",
             Self::CarriedOver(_) => "carried_over",
+            Self::WitnessResult(_) => "witness_result",
+            Self::Cosigned(_) => "cosigned",
+            Self::Halted(_) => "halted",
         }
     }
 
@@ -127,6 +141,7 @@ impl Body {
                 | Self::KeyDestroyed(_)
                 | Self::CarriedOver(_)
                 | Self::Unknown(_)
+                | Self::Cosigned(_)
         )
     }
 }
@@ -513,6 +528,20 @@ pub struct AccessRefused {
     pub reason: String,
 }
 
+/// Refusals beyond the first few of a caller and hour, which each have a record of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalsCounted {
+    /// Who was refused.
+    pub caller: CallerSan,
+    /// When the first of them happened.
+    pub since: Time,
+    /// When the last of them happened.
+    pub until: Time,
+    /// How many for each reason, by the reason's name in the errors.
+    pub reasons: BTreeMap<String, u64>,
+}
+
 /// The intent to sign: recorded, durable, before the key is used (P1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -698,6 +727,51 @@ pub struct EpochClosed {
 pub struct CarriedOver {
     /// The carry-over file (`epoch::CarryOver`), whose digest stands in the genesis and in the texts there.
     pub carry_over: Payload,
+}
+
+/// What a witness answers now; recorded when it changes, not each time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessResult {
+    /// The witness.
+    pub witness: WitnessName,
+    /// The size of the checkpoint that it was asked to cosign.
+    pub size: u64,
+    /// `cosigned`, or what is wrong.
+    pub result: String,
+}
+
+/// A checkpoint over a CA certificate's intent that enough witnesses cosigned; written before the key is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cosigned {
+    /// Index of the intent.
+    pub intent: u64,
+    /// The checkpoint with its cosignatures, verbatim.
+    pub checkpoint: String,
+}
+
+/// Why the log is not what others saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaltReason {
+    /// There is a checkpoint under the log's own key with another root at a size that the log has.
+    ConflictingCheckpoint,
+    /// There is a checkpoint under the log's own key over more entries than the log has, or witnesses say that they
+    /// cosigned one.
+    LargerLog,
+}
+
+/// Nothing is signed from here on, until operators confirm this history with a `history` recovery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Halted {
+    /// Why.
+    pub reason: HaltReason,
+    /// In words: what was found, and where.
+    pub found: String,
+    /// The other history's checkpoint, verbatim, where one was seen.
+    pub checkpoint: Option<String>,
 }
 
 impl Intent {

@@ -168,7 +168,7 @@ pub fn parse_certificate(der: &[u8]) -> Result<(TbsView, Vec<u8>, SignatureAlgor
 }
 
 /// The three parts of a signed object, with the outer bytes checked to be canonical.
-pub(crate) fn split_signed(what: &str, der: &[u8]) -> Result<(Vec<u8>, SignatureAlgorithm, Vec<u8>), Error> {
+pub fn split_signed(what: &str, der: &[u8]) -> Result<(Vec<u8>, SignatureAlgorithm, Vec<u8>), Error> {
     let refused = |e: der::Error| Error::malformed(what, e.to_string(), "DER with a signature over it");
     let signed = Signed::from_der(der).map_err(refused)?;
     let signature = signed

@@ -79,6 +79,10 @@ impl<'a> Step<'a> {
                 caller: Some(refused.caller.clone()),
                 ..About::default()
             }),
+            Body::RefusalsCounted(counted) => Ok(About {
+                caller: Some(counted.caller.clone()),
+                ..About::default()
+            }),
             Body::Intent(intent) => self.intent(intent),
             Body::Issued(issued) => self.issued(issued),
             Body::Failed(failed) => self.failed(failed),
@@ -97,7 +101,10 @@ impl<'a> Step<'a> {
             | Body::CeremonyClosed(_)
             | Body::CeremonyImported(_)
             | Body::EpochClosed(_)
-            | Body::Recovery(_) => Ok(About::default()),
+            | Body::Recovery(_)
+            | Body::WitnessResult(_)
+            | Body::Cosigned(_)
+            | Body::Halted(_) => Ok(About::default()),
         }
     }
 

@@ -31,7 +31,7 @@ impl LedgerService for Handlers {
         let origin = convert::log_origin(call.into_inner()).map_err(malformed)?;
         let work = self.doors.answer(&self.signer, move |signer| {
             signer.own_log(origin.as_ref())?;
-            let (note, checkpoint) = tree::checkpoint(&signer.keeper)?;
+            let (note, checkpoint) = tree::published(&signer.keeper)?;
             Ok(GetCheckpointResponse {
                 checkpoint: note,
                 origin: checkpoint.origin.to_string(),

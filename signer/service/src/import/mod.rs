@@ -121,7 +121,9 @@ impl Signer {
         }
         // A later ceremony certifies what is new; the others keep what they have.
         let handed = |name: &KeyName| checked.below.iter().any(|h| h.key == *name);
-        let without = keys.keys().find(|name| !handed(name) && !snapshot.cas.contains_key(name));
+        let without = keys
+            .keys()
+            .find(|name| !handed(name) && !snapshot.cas.contains_key(name));
         match without {
             Some(name) => Err(Error::malformed(
                 "hand-over: certificates",

@@ -20,6 +20,9 @@ use crate::error::SignerError;
 use crate::signer::{Signer, Who};
 use crate::snapshot::{Ca, Snapshot};
 
+/// The method that records name when a rate is exceeded.
+const SIGN: &str = "/stele.v1.SigningService/Sign";
+
 /// What the look-up found.
 enum Standing {
     /// The request has its answer.
@@ -48,7 +51,9 @@ impl Signer {
         };
         let now = clock::now();
         let rate = self.profile(who, request, &snapshot).ok().and_then(|p| p.rate.as_ref());
-        self.rates.take(rate, who.san(), &request.profile, now)?;
+        self.rates
+            .take(rate, who.san(), &request.profile, now)
+            .map_err(|failure| self.turn_away(who.san(), SIGN, failure))?;
         let (linted, ca) = self
             .judge(who, request, &snapshot)?
             .map_err(|(reason, refusal)| self.refuse(who, request, reason, refusal))?;
@@ -166,12 +171,15 @@ impl Signer {
         asked: Asked,
     ) -> Result<stele_core::door::Issued, SignerError> {
         let (keeper, steps) = (&self.keeper, &*self.steps);
+        let purpose = linted.purpose();
+        self.require_witnesses(purpose)?;
         let tbs = keeper.payload(linted.tbs())?;
         let recorded = linted
             .authorise(evidence)?
             .record(keeper, asked, tbs, steps)
             .inspect_err(|_| self.doubts.add())?;
         let intent = recorded.intent();
+        self.await_witnesses(purpose, intent);
         let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
             let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
             verified.commit(keeper, whole, steps)

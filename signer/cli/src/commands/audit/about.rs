@@ -59,9 +59,10 @@ impl Follower {
                 self.open.insert(record.index, about.clone());
                 about
             }
-            Body::Issued(issued) => self.open.remove(&issued.intent).unwrap_or_else(|| {
-                About::request(&issued.request, None, &issued.key, issued.serial.as_ref())
-            }),
+            Body::Issued(issued) => self
+                .open
+                .remove(&issued.intent)
+                .unwrap_or_else(|| About::request(&issued.request, None, &issued.key, issued.serial.as_ref())),
             Body::Failed(failed) => self.open.remove(&failed.intent).unwrap_or_default(),
             Body::Unknown(unknown) => self.open.remove(&unknown.intent).unwrap_or_default(),
             Body::Decision(decision) => About {
@@ -82,7 +83,9 @@ impl Follower {
             && let Ok(bundle) = Bundle::parse(&bytes.0)
         {
             let callers = bundle.authority().callers().iter();
-            self.names = callers.map(|(name, caller)| (caller.san.clone(), name.clone())).collect();
+            self.names = callers
+                .map(|(name, caller)| (caller.san.clone(), name.clone()))
+                .collect();
         }
     }
 

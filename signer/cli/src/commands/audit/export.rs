@@ -109,7 +109,9 @@ fn last_checkpoint(root: &Path, verifier: Option<&NoteVerifier>) -> Result<Optio
     for entry in std::fs::read_dir(root).map_err(|e| failed(&e))? {
         let path = entry.map_err(|e| failed(&e))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some(suffix) = name.strip_prefix("checkpoint") else { continue };
+        let Some(suffix) = name.strip_prefix("checkpoint") else {
+            continue;
+        };
         let size = suffix.strip_prefix('.').map(str::parse::<u64>);
         if !suffix.is_empty() && !matches!(size, Some(Ok(_))) {
             continue;
@@ -120,7 +122,10 @@ fn last_checkpoint(root: &Path, verifier: Option<&NoteVerifier>) -> Result<Optio
             None => Checkpoint::from_note_unverified(&note)?,
         };
         if size.is_some_and(|size| size != Ok(found.size)) {
-            let words = format!("found a checkpoint of size {}; permitted: the size that its name says", found.size);
+            let words = format!(
+                "found a checkpoint of size {}; permitted: the size that its name says",
+                found.size
+            );
             return Err(CliError::content(&path, words));
         }
         if newest.as_ref().is_none_or(|newest| newest.size < found.size) {

@@ -77,12 +77,16 @@ fn subject(text: &str) -> Result<Subject, String> {
     let escaped = text.replace("\\,", "\u{0}");
     let attribute = |part: &str| {
         let (name, value) = part.trim().split_once('=')?;
-        let kind = AttributeType::ALL.into_iter().find(|k| k.name().eq_ignore_ascii_case(name))?;
+        let kind = AttributeType::ALL
+            .into_iter()
+            .find(|k| k.name().eq_ignore_ascii_case(name))?;
         Some(Attribute::new(kind, value.replace('\u{0}', ",")))
     };
     let parts: Option<Vec<_>> = escaped.split(',').map(attribute).collect();
     let names = AttributeType::ALL.map(AttributeType::name).join(", ");
-    parts.map(Subject).ok_or_else(|| format!("permitted: NAME=VALUE, comma separated, with the names {names}"))
+    parts
+        .map(Subject)
+        .ok_or_else(|| format!("permitted: NAME=VALUE, comma separated, with the names {names}"))
 }
 
 impl Filter {
@@ -101,7 +105,10 @@ impl Filter {
             && same(self.profile.as_ref(), about.profile.as_ref())
             && same(self.issuer.as_ref(), about.issuer.as_ref())
             && same(self.operator.as_ref(), about.operator.as_ref())
-            && self.serial.as_ref().is_none_or(|serial| about.serial.as_ref() == Some(serial))
+            && self
+                .serial
+                .as_ref()
+                .is_none_or(|serial| about.serial.as_ref() == Some(serial))
             && self.fits_certificate(&record.body)
     }
 
@@ -111,7 +118,10 @@ impl Filter {
         }
         let Some(view) = certificate(body) else { return false };
         self.san.as_ref().is_none_or(|san| view.sans.contains(san))
-            && self.subject.as_ref().is_none_or(|subject| view.subject.as_ref() == Ok(subject))
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|subject| view.subject.as_ref() == Ok(subject))
     }
 }
 
@@ -239,10 +249,16 @@ fn show_offline(index: u64, place: &Place, connection: &ConnectionArgs) -> Resul
     let log = Log::open(place, &settings)?;
     let mut found = None;
     let look = |at, raw: &[u8]| (at == index).then(|| Record::decode(raw));
-    let head = scan_from(&log, settings.verifier()?.as_ref(), index..index.saturating_add(1), look, |_, record| {
-        found = found.take().or(record);
-        Ok(())
-    })?;
+    let head = scan_from(
+        &log,
+        settings.verifier()?.as_ref(),
+        index..index.saturating_add(1),
+        look,
+        |_, record| {
+            found = found.take().or(record);
+            Ok(())
+        },
+    )?;
     let beyond = || CliError::Refused(format!("no record {index}: the log has {} entries", head.size));
     Ok(found.ok_or_else(beyond)??)
 }

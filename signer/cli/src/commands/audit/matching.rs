@@ -72,7 +72,9 @@ pub(super) async fn run(args: &MatchArgs, connection: &ConnectionArgs) -> Result
         found.extend(chain.into_iter().map(|der| Found::new(address.clone(), der)));
     }
     if found.is_empty() {
-        return Err(CliError::Usage("nothing to match: name files, or servers with --tls HOST:PORT".to_owned()));
+        return Err(CliError::Usage(
+            "nothing to match: name files, or servers with --tls HOST:PORT".to_owned(),
+        ));
     }
     let ledger = match &args.log {
         Some(place) => offline(place, &found, connection)?,
@@ -99,7 +101,10 @@ fn answer(found: &[Found], ledger: &Ledger) -> Answer {
         lines.push(format!("{word:<10}  {}: {name}\n            {detail}", one.place));
         values.push(verdict.to_json(one, view.ok().as_ref()));
     }
-    lines.push(format!("{} certificates, {unknown} of them not in the ledger", found.len()));
+    lines.push(format!(
+        "{} certificates, {unknown} of them not in the ledger",
+        found.len()
+    ));
     Answer {
         text: lines.join("\n"),
         json: json!({"certificates": values, "unknown": unknown}),
@@ -158,13 +163,16 @@ impl Ledger {
                 if hands.contains_key(&issued.sha256) {
                     self.known.insert(issued.sha256, (record.index, "issued"));
                 }
-                if let (Purpose::Intermediate | Purpose::Root, Payload::Inline(der)) = (issued.purpose, &issued.signed) {
+                if let (Purpose::Intermediate | Purpose::Root, Payload::Inline(der)) = (issued.purpose, &issued.signed)
+                {
                     self.cas.insert((record.index, 0), der.0.clone());
                 }
             }
             Body::CaCertificate(ca) => {
                 for (place, der) in std::iter::once(&ca.certificate).chain(&ca.chain).enumerate() {
-                    self.known.entry(Digest::of(&der.0)).or_insert((record.index, "imported"));
+                    self.known
+                        .entry(Digest::of(&der.0))
+                        .or_insert((record.index, "imported"));
                     self.cas.insert((record.index, place), der.0.clone());
                 }
             }
@@ -226,7 +234,9 @@ async fn online(found: &[Found], connection: &ConnectionArgs) -> Result<Ledger, 
     }
     for one in found {
         // The serial narrows the search, the digest decides.
-        let serial = parse_certificate(&one.der).ok().map(|(view, ..)| certificate::serial(&view));
+        let serial = parse_certificate(&one.der)
+            .ok()
+            .map(|(view, ..)| certificate::serial(&view));
         let query = v1::FindEntriesRequest {
             serial,
             kinds: vec!["issued".to_owned()],

@@ -54,5 +54,7 @@ pub(super) async fn all(
     if frontier.root() == head.root {
         return Ok(());
     }
-    Err(CliError::Refused("the server's entries are not those of its checkpoint".to_owned()))
+    Err(CliError::Refused(
+        "the server's entries are not those of its checkpoint".to_owned(),
+    ))
 }

@@ -74,7 +74,13 @@ impl Stats {
     fn describe(&self) -> String {
         let time = |time: Option<Time>| time.map_or_else(|| "-".to_owned(), |t| t.to_string());
         let mut lines = vec![
-            format!("{} records of {} bytes, {} to {}", self.records, self.bytes, time(self.first), time(self.last)),
+            format!(
+                "{} records of {} bytes, {} to {}",
+                self.records,
+                self.bytes,
+                time(self.first),
+                time(self.last)
+            ),
             format!("{} certificates", self.certificates),
         ];
         let tables = [

@@ -65,12 +65,7 @@ async fn stream(args: &TailArgs, connection: &ConnectionArgs, format: Format) ->
     Ok(())
 }
 
-async fn follow(
-    args: &TailArgs,
-    place: &Place,
-    connection: &ConnectionArgs,
-    format: Format,
-) -> Result<(), CliError> {
+async fn follow(args: &TailArgs, place: &Place, connection: &ConnectionArgs, format: Format) -> Result<(), CliError> {
     let settings = connection.settings()?;
     let verifier = settings.verifier()?;
     let mut next = None;

@@ -232,7 +232,11 @@ fn text(command: &TextCommand) -> Result<Answer, CliError> {
                 algorithm: *algorithm,
                 spki_sha256: *spki_sha256,
                 words: words.clone(),
-                certificates: if *abandon { Remaining::Abandoned } else { Remaining::Expired },
+                certificates: if *abandon {
+                    Remaining::Abandoned
+                } else {
+                    Remaining::Expired
+                },
                 expires: expiry(common.expires),
             };
             text.to_string().parse::<KeyText>()?;

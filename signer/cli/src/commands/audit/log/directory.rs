@@ -39,7 +39,11 @@ impl Directory {
         };
         // A transcript of a ceremony has its log one directory below.
         let inner = root.join("log");
-        let root = if inner.join("checkpoint").exists() { &inner } else { root };
+        let root = if inner.join("checkpoint").exists() {
+            &inner
+        } else {
+            root
+        };
         let mut notes = BTreeMap::new();
         found.walk(root, "", &mut notes)?;
         let newest = notes

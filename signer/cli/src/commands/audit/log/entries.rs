@@ -73,14 +73,20 @@ fn read<T: Send>(
     let bundle = |number: u64| -> Result<Vec<(u64, Hash, T)>, CliError> {
         let width = u16::try_from((size - number * FULL_WIDTH).min(FULL_WIDTH)).unwrap_or(256);
         let path = TilePath::new(TileKind::Entries, number, width)?;
-        let bytes = log.read(path)?.ok_or_else(|| CliError::Refused(format!("{path} is not there")))?;
+        let bytes = log
+            .read(path)?
+            .ok_or_else(|| CliError::Refused(format!("{path} is not there")))?;
         let entries = decode_bundle(&bytes).map_err(|e| CliError::Refused(format!("{path}: {e}")))?;
         if entries.len() != usize::from(width) {
             let found = entries.len();
-            return Err(CliError::Refused(format!("{path}: found {found} entries; expected {width}")));
+            return Err(CliError::Refused(format!(
+                "{path}: found {found} entries; expected {width}"
+            )));
         }
         let entries = (path.start()..).zip(entries).filter(|(index, _)| range.contains(index));
-        Ok(entries.map(|(index, entry)| (index, leaf_hash(entry), look(index, entry))).collect())
+        Ok(entries
+            .map(|(index, entry)| (index, leaf_hash(entry), look(index, entry)))
+            .collect())
     };
     let judge = |step: Step<_, ()>| {
         if let Step::Next(bundle) = step {

@@ -39,9 +39,17 @@ impl Web {
     /// # Errors
     /// When the URL is none, the server is not reached, or has no checkpoint.
     pub(super) fn open(base: &str, settings: &Settings) -> Result<Self, CliError> {
-        let bad = || CliError::Usage(format!("found `{base}`; permitted: http://HOST[:PORT][/PATH] or https://..."));
+        let bad = || {
+            CliError::Usage(format!(
+                "found `{base}`; permitted: http://HOST[:PORT][/PATH] or https://..."
+            ))
+        };
         let uri: Uri = base.parse().map_err(|_| bad())?;
-        let host = uri.host().ok_or_else(bad)?.trim_start_matches('[').trim_end_matches(']');
+        let host = uri
+            .host()
+            .ok_or_else(bad)?
+            .trim_start_matches('[')
+            .trim_end_matches(']');
         let tls = match uri.scheme_str() {
             Some("https") => {
                 let (config, name) = web_tls(settings, host)?;
@@ -82,7 +90,10 @@ impl Web {
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let why = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-                Err(CliError::Refused(format!("{}/{path}: the server answers {status}: {why}", self.base)))
+                Err(CliError::Refused(format!(
+                    "{}/{path}: the server answers {status}: {why}",
+                    self.base
+                )))
             }
             other => Err(failed(&format!("the server answers {other}"))),
         }

@@ -37,7 +37,10 @@ pub(super) async fn certificates(address: &str) -> Result<Vec<Vec<u8>>, CliError
         .with_no_client_auth();
     let shake = async {
         let stream = TcpStream::connect(address).await?;
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map(drop)
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .map(drop)
     };
     let result = tokio::time::timeout(PATIENCE, shake).await;
     let chain = std::mem::take(&mut *shown.chain.lock().unwrap_or_else(PoisonError::into_inner));
@@ -46,7 +49,10 @@ pub(super) async fn certificates(address: &str) -> Result<Vec<Vec<u8>>, CliError
         _ if !chain.is_empty() => Ok(chain),
         Ok(Err(error)) => Err(CliError::Unavailable(format!("{address}: {error}"))),
         Ok(Ok(())) => Err(CliError::Refused(format!("{address}: it shows no certificate"))),
-        Err(_) => Err(CliError::Unavailable(format!("{address}: no handshake in {} s", PATIENCE.as_secs()))),
+        Err(_) => Err(CliError::Unavailable(format!(
+            "{address}: no handshake in {} s",
+            PATIENCE.as_secs()
+        ))),
     }
 }
 

@@ -137,8 +137,8 @@ impl Gathered {
         self.last = Some(record.time);
         let about = self.follower.about(record);
         self.standing(record);
-        let within = self.from.is_none_or(|from| record.time >= from)
-            && self.until.is_none_or(|until| record.time < until);
+        let within =
+            self.from.is_none_or(|from| record.time >= from) && self.until.is_none_or(|until| record.time < until);
         let caller = self.caller(&about);
         if within {
             self.records += 1;
@@ -169,7 +169,9 @@ impl Gathered {
             }
             Body::CaCertificate(ca) => {
                 self.cas.learn(&ca.certificate.0, record.index, "imported");
-                ca.chain.iter().for_each(|der| self.cas.learn(&der.0, record.index, "imported"));
+                ca.chain
+                    .iter()
+                    .for_each(|der| self.cas.learn(&der.0, record.index, "imported"));
             }
             Body::Issued(issued) if matches!(issued.purpose, Purpose::Intermediate | Purpose::Root) => {
                 if let Payload::Inline(der) = &issued.signed {
@@ -240,10 +242,24 @@ impl Gathered {
         self.ca_certificates += u64::from(purpose != Purpose::Leaf);
         let hour = record.time.secs() / 3600;
         *self.by_profile.entry(hour).or_default().entry(profile).or_default() += 1;
-        *self.by_caller.entry(hour).or_default().entry(caller.to_owned()).or_default() += 1;
+        *self
+            .by_caller
+            .entry(hour)
+            .or_default()
+            .entry(caller.to_owned())
+            .or_default() += 1;
         let new = self.known.insert(caller.to_owned());
-        if new && self.from.is_some_and(|from| self.first.is_some_and(|first| first < from)) {
-            self.event(record, "new caller", format!("the first certificate of {caller} in this log"), false);
+        if new
+            && self
+                .from
+                .is_some_and(|from| self.first.is_some_and(|first| first < from))
+        {
+            self.event(
+                record,
+                "new caller",
+                format!("the first certificate of {caller} in this log"),
+                false,
+            );
         }
     }
 
@@ -273,7 +289,10 @@ impl Gathered {
                 Authority::Approvals(_) => ", approved by operators",
                 _ => "",
             };
-            text = format!("attempt {} at {} of {caller}{how}", intent.request.attempt, intent.request.id);
+            text = format!(
+                "attempt {} at {} of {caller}{how}",
+                intent.request.attempt, intent.request.id
+            );
         }
         self.event(record, kind, text, grave);
     }

@@ -117,10 +117,17 @@ impl Cas {
         let x = |depth: f64| depth * (WIDTH * 0.42 + GAP_X) + 2.0;
         let y = |row: f64| row * (HEIGHT + GAP_Y) + 2.0;
         html.raw("<div class=\"scroll\"><svg class=\"tree\" role=\"img\" aria-label=\"The hierarchy of CAs\" width=\"");
-        html.xy(width).raw("\" height=\"").xy(height).raw("\" viewBox=\"0 0 ").xy(width).raw(" ").xy(height).raw("\">");
+        html.xy(width)
+            .raw("\" height=\"")
+            .xy(height)
+            .raw("\" viewBox=\"0 0 ")
+            .xy(width)
+            .raw(" ")
+            .xy(height)
+            .raw("\">");
         for (n, depth, parent) in &order {
             let Some(parent) = parent else { continue };
-            let (from_x, from_y) = (x(depth_of(*parent)) + 24.0, y(row_of(*parent)) + HEIGHT);
+            let (from_x, from_y) = (x(depth_of(*parent)) + 24.0, y(row_of(*parent)) + HEIGHT - 4.0);
             let (to_x, to_y) = (x(*depth as f64), y(row_of(*n)) + HEIGHT / 2.0);
             html.raw("<path class=\"edge\" d=\"M").xy(from_x).raw(" ").xy(from_y);
             html.raw(" V").xy(to_y - 8.0).raw(" q0 8 8 8 H").xy(to_x).raw("\"/>");
@@ -148,19 +155,43 @@ impl Cas {
         let name = common_name(&ca.view);
         let until = ca.view.not_after.to_string();
         let until = until.get(..10).unwrap_or_default();
-        let whose = key.map_or("not a key of this signer".to_owned(), |k| format!("key {}, {}", k.name, k.algorithm));
+        let whose = key.map_or("not a key of this signer".to_owned(), |k| {
+            format!("key {}, {}", k.name, k.algorithm)
+        });
         let issued = key.and_then(|k| gathered.by_issuer.get(&k.name)).copied().unwrap_or(0);
-        html.raw("<g><title>").text(certificate::describe(&ca.view).replace('\n', " · ")).raw("</title>");
-        html.raw("<rect class=\"box ").raw(class).raw("\" x=\"").xy(x).raw("\" y=\"").xy(y).raw("\" width=\"").xy(WIDTH);
+        html.raw("<g><title>")
+            .text(certificate::describe(&ca.view).replace('\n', " · "))
+            .raw("</title>");
+        html.raw("<rect class=\"box ")
+            .raw(class)
+            .raw("\" x=\"")
+            .xy(x)
+            .raw("\" y=\"")
+            .xy(y)
+            .raw("\" width=\"")
+            .xy(WIDTH);
         html.raw("\" height=\"").xy(HEIGHT - 4.0).raw("\" rx=\"6\"/>");
         let lines = [
             ("name", short(&name, 34)),
             ("line", short(&whose, 42)),
             ("line", format!("{state}until {until}, {} at {}", ca.how, ca.index)),
-            ("line", if key.is_some() { format!("{issued} certificates in the period") } else { String::new() }),
+            (
+                "line",
+                if key.is_some() {
+                    format!("{issued} certificates in the period")
+                } else {
+                    String::new()
+                },
+            ),
         ];
         for ((class, text), offset) in lines.into_iter().zip([20.0, 38.0, 54.0, 70.0]) {
-            html.raw("<text class=\"").raw(class).raw("\" x=\"").xy(x + 12.0).raw("\" y=\"").xy(y + offset).raw("\">");
+            html.raw("<text class=\"")
+                .raw(class)
+                .raw("\" x=\"")
+                .xy(x + 12.0)
+                .raw("\" y=\"")
+                .xy(y + offset)
+                .raw("\">");
             html.text(text).raw("</text>");
         }
         html.raw("</g>");

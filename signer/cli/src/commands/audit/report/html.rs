@@ -80,7 +80,9 @@ mod tests {
     #[test]
     fn foreign_text_is_never_markup() {
         let mut html = Html::default();
-        html.raw("<p title=\"").text("\" onload='x' <script>&\u{202e}\n\0").raw("\">");
+        html.raw("<p title=\"")
+            .text("\" onload='x' <script>&\u{202e}\n\0")
+            .raw("\">");
         assert_eq!(
             html.finish(),
             "<p title=\"&quot; onload=&#39;x&#39; &lt;script&gt;&amp;\\u{202e}\\u{a}\\u{0}\">"

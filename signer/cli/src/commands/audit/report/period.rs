@@ -59,7 +59,11 @@ impl Period {
     /// How a part is marked on the axis.
     pub(super) fn mark(&self, start: u64) -> String {
         let text = Time::from_secs(start).to_string();
-        let cut = if self.step < DAY { text.get(5..13) } else { text.get(..10) };
+        let cut = if self.step < DAY {
+            text.get(5..13)
+        } else {
+            text.get(..10)
+        };
         let cut = cut.unwrap_or_default().replace('T', " ");
         if self.step < DAY { format!("{cut}h") } else { cut }
     }

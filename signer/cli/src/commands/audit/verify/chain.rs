@@ -67,7 +67,11 @@ pub(in crate::commands::audit) fn verify_all(
         let mut options = since.options(&key)?;
         options.bundle_digest = bundle_digest.take();
         let mut verified = verify_log(place, log, (key, estate), options, observer.take())?;
-        let others = verified.report.other_logs.iter().filter_map(|o| o.vkey.parse::<NoteVerifier>().ok());
+        let others = verified
+            .report
+            .other_logs
+            .iter()
+            .filter_map(|o| o.vkey.parse::<NoteVerifier>().ok());
         keys.extend(others.map(|key| (key, None)));
         // The next epoch is verified next, with what this one left.
         if let Some(key) = next_epoch(verified.estate.as_ref(), &waiting)? {
@@ -81,7 +85,9 @@ pub(in crate::commands::audit) fn verify_all(
     for (place, log) in &waiting {
         let origin = origin_of(log);
         let words = "a log whose checkpoint's key neither --vkey nor another of the logs names";
-        chain.findings.push(FileFinding::new(place.to_string(), format!("log {origin}"), words));
+        chain
+            .findings
+            .push(FileFinding::new(place.to_string(), format!("log {origin}"), words));
     }
     cross_check(&mut chain)?;
     Ok(chain)
@@ -111,8 +117,9 @@ fn origin_of(log: &Log) -> String {
 }
 
 fn none_opens(waiting: &[(Place, Log)]) -> CliError {
-    let found: Vec<String> = waiting.iter().map(|(place, log)| format!("{place} is a log of {}", origin_of(log))).collect();
-    CliError::Refused(format!("no log of the verifier key: {}", found.join("; ")))
+    let one = |(place, log): &(Place, Log)| format!("that in {place} is of `{}`", origin_of(log));
+    let found: Vec<String> = waiting.iter().map(one).collect();
+    CliError::Refused(format!("no checkpoint of the verifier key's log: {}", found.join("; ")))
 }
 
 /// Every log must be what the others saw of it, and must have issued what they imported from it.
@@ -120,7 +127,12 @@ fn cross_check(chain: &mut Chain) -> Result<(), CliError> {
     let mut found = Vec::new();
     for (at, other) in chain.logs.iter().enumerate() {
         for log in &chain.logs {
-            for seen in log.report.other_logs.iter().filter(|o| o.origin.as_str() == other.report.origin) {
+            for seen in log
+                .report
+                .other_logs
+                .iter()
+                .filter(|o| o.origin.as_str() == other.report.origin)
+            {
                 found.extend(compare(other, log, seen)?.map(|finding| (at, finding)));
             }
         }
@@ -131,10 +143,21 @@ fn cross_check(chain: &mut Chain) -> Result<(), CliError> {
             continue;
         }
         let issued: HashSet<&Digest> = others.iter().flat_map(|other| &other.issued).collect();
-        for imported in log.report.imported.iter().filter(|i| !issued.contains(&i.certificate_sha256)) {
+        for imported in log
+            .report
+            .imported
+            .iter()
+            .filter(|i| !issued.contains(&i.certificate_sha256))
+        {
             let what = format!("record {}", imported.index);
-            let certificate = format!("a certificate of {} with sha256 {}", imported.key, imported.certificate_sha256);
-            found.push((at, FileFinding::new(what, certificate, "one that the ceremony's log issued")));
+            let certificate = format!(
+                "a certificate of {} with sha256 {}",
+                imported.key, imported.certificate_sha256
+            );
+            found.push((
+                at,
+                FileFinding::new(what, certificate, "one that the ceremony's log issued"),
+            ));
         }
     }
     for (at, finding) in found {
@@ -150,7 +173,13 @@ fn compare(log: &Verified, holder: &Verified, seen: &OtherLog) -> Result<Option<
     let who = format!("record {} of {}", seen.index, holder.report.origin);
     let checkpoint = match checkpoint(seen) {
         Ok(checkpoint) => checkpoint,
-        Err(error) => return Ok(Some(FileFinding::new(who, error.to_string(), "a checkpoint of this log"))),
+        Err(error) => {
+            return Ok(Some(FileFinding::new(
+                who,
+                error.to_string(),
+                "a checkpoint of this log",
+            )));
+        }
     };
     let found = match root_at(&log.log, checkpoint.size) {
         Ok(Some(root)) if root == checkpoint.root => return Ok(None),

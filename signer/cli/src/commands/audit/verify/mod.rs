@@ -57,7 +57,11 @@ pub(super) fn run(args: &VerifyArgs, connection: &ConnectionArgs) -> Result<Answ
     }
     let chain = verify_all(&args.places(), &settings, verifier, args.bundle_digest, &since, None)?;
     let clean = chain.is_clean();
-    let mut text: Vec<String> = chain.logs.iter().map(|log| describe(log, &chain, args.bundle_digest)).collect();
+    let mut text: Vec<String> = chain
+        .logs
+        .iter()
+        .map(|log| describe(log, &chain, args.bundle_digest))
+        .collect();
     text.extend(chain.findings.iter().map(show::file_line));
     text.push(verdict(clean).to_owned());
     if let Some(path) = args.state.as_deref().filter(|_| clean) {

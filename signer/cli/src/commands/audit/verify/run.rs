@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use stele_core::audit::{
-    Estate, Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again,
-};
+use stele_core::audit::{Estate, Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again};
 use stele_core::checkpoint::tile::{FULL_WIDTH, TileKind, TilePath, decode_bundle, decode_hashes};
 use stele_core::checkpoint::tiler::{HashTiler, TileFile};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier};
@@ -97,7 +95,9 @@ pub(super) fn verify_log(
 /// The first entry of a log, not verified.
 pub(super) fn first_entry(log: &Log) -> Result<Option<Vec<u8>>, CliError> {
     let size = Checkpoint::from_note_unverified(log.note())?.size;
-    let Ok(width) = u16::try_from(size.min(FULL_WIDTH)) else { return Ok(None) };
+    let Ok(width) = u16::try_from(size.min(FULL_WIDTH)) else {
+        return Ok(None);
+    };
     if width == 0 {
         return Ok(None);
     }
@@ -162,9 +162,8 @@ impl Pass<'_, '_> {
         let (log, size) = (self.log, self.size);
         let wanted = self.observer.is_some() || size <= SMALL_LOG;
         let begin = |number| read_bundle(log, number, size, seen, wanted);
-        let check = |checks: Vec<SignatureCheck>| -> Vec<Finding> {
-            checks.iter().filter_map(SignatureCheck::run).collect()
-        };
+        let check =
+            |checks: Vec<SignatureCheck>| -> Vec<Finding> { checks.iter().filter_map(SignatureCheck::run).collect() };
         let judge = |step: Step<Result<Bundle, CliError>, Vec<Finding>>| match step {
             Step::Done(findings) => {
                 self.verifier.found(findings);
@@ -181,7 +180,12 @@ impl Pass<'_, '_> {
 
     /// Judges a bundle's entries in order; answers with their signatures. What follows a gap cannot be judged.
     fn admit(&mut self, bundle: Bundle) -> Result<Judged<Vec<SignatureCheck>>, CliError> {
-        let Bundle { path, bytes, leaves, examined } = bundle;
+        let Bundle {
+            path,
+            bytes,
+            leaves,
+            examined,
+        } = bundle;
         let Some(bytes) = bytes else {
             let expected = "the entries that the checkpoint covers; nothing after them can be judged";
             self.find(path, "nothing", expected);
@@ -210,7 +214,10 @@ impl Pass<'_, '_> {
         }
         self.leftovers_of(path, &bytes)?;
         if count != usize::from(path.width()) {
-            let expected = format!("{}, as the checkpoint says; nothing after them can be judged", path.width());
+            let expected = format!(
+                "{}, as the checkpoint says; nothing after them can be judged",
+                path.width()
+            );
             self.find(path, format!("{count} entries"), expected);
             return Ok(Judged::Enough);
         }
@@ -289,7 +296,12 @@ fn read_bundle(log: &Log, number: u64, size: u64, seen: u64, wanted: bool) -> Re
         Some(bytes) => examine_bundle(path, bytes, leaves.as_deref(), seen, wanted),
         None => Ok(Vec::new()),
     };
-    Ok(Bundle { path, bytes, leaves, examined })
+    Ok(Bundle {
+        path,
+        bytes,
+        leaves,
+        examined,
+    })
 }
 
 fn examine_bundle(

@@ -29,10 +29,15 @@ pub(in crate::commands::audit) fn describe(log: &Verified, chain: &Chain, digest
     }
     if let Some(before) = &report.predecessor {
         let (origin, size, root) = (&before.origin, before.size, before.root);
-        lines.push(format!("continues: log {origin}, known up to {size} entries with root {root}"));
+        lines.push(format!(
+            "continues: log {origin}, known up to {size} entries with root {root}"
+        ));
     }
     if let Some(next) = &report.successor {
-        lines.push(format!("closed: log {} goes on, with the key {}", next.origin, next.vkey));
+        lines.push(format!(
+            "closed: log {} goes on, with the key {}",
+            next.origin, next.vkey
+        ));
     }
     for imported in &report.imported {
         let ceremony = if chain.looks_up(log) {

@@ -43,7 +43,10 @@ impl State {
         let state: Self = serde_json::from_slice(&files::read(path)?).map_err(|e| CliError::content(path, e))?;
         if state.stele_audit_state != VERSION {
             let found = state.stele_audit_state;
-            return Err(CliError::content(path, format!("found version {found} of a state; permitted: {VERSION}")));
+            return Err(CliError::content(
+                path,
+                format!("found version {found} of a state; permitted: {VERSION}"),
+            ));
         }
         Ok(state)
     }
@@ -61,7 +64,12 @@ impl State {
         let known = |log: &super::Verified| {
             let origin = log.report.origin.parse().ok()?;
             let (vkey, size, root) = (log.verifier.to_string(), log.report.size, log.report.root);
-            Some(Known { vkey, origin, size, root })
+            Some(Known {
+                vkey,
+                origin,
+                size,
+                root,
+            })
         };
         Self {
             stele_audit_state: VERSION,
@@ -83,7 +91,10 @@ impl State {
             return Ok(None);
         };
         if known.vkey != key.to_string() {
-            let words = format!("the state knows {} by the verifier key {}, not {key}", known.origin, known.vkey);
+            let words = format!(
+                "the state knows {} by the verifier key {}, not {key}",
+                known.origin, known.vkey
+            );
             return Err(CliError::Refused(words));
         }
         Ok(Some(Checkpoint {
