@@ -80,9 +80,8 @@ impl Estate {
             );
         }
         let planned = handing.missing.is_none();
-        let named = self.closed.as_ref();
-        let names = named.is_some_and(|s| s.origin == handing.successor.origin && s.vkey == handing.successor.vkey);
-        if planned && !names {
+        if planned && !self.is_closed_for(&handing.successor) {
+            let named = self.closed.as_ref();
             let found = named.map_or("a log that is not closed".to_owned(), |s| {
                 format!("closed in favour of `{}`", s.origin)
             });
@@ -93,6 +92,11 @@ impl Estate {
             );
         }
         self.inventory(handing)
+    }
+
+    fn is_closed_for(&self, next: &Prepared) -> bool {
+        let named = self.closed.as_ref();
+        named.is_some_and(|s| s.origin == next.origin && s.vkey == next.vkey)
     }
 
     /// What there is, whether or not it may be handed on.
@@ -215,6 +219,10 @@ impl Estate {
             return Err(Error::malformed("carry-over", found, permitted));
         }
         let planned = carry.kind == SuccessionKind::Planned;
+        if planned && !self.is_closed_for(&carry.successor) {
+            let permitted = "a planned change of a log that its last record closes in favour of this one";
+            return Err(Error::malformed("carry-over: kind", "planned", permitted));
+        }
         let expected = self.inventory(Handing {
             successor: carry.successor.clone(),
             missing: (!planned).then(|| carry.missing.clone()),

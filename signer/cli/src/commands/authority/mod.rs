@@ -102,7 +102,7 @@ pub(crate) enum TextCommand {
         /// `generate` or `destroy`
         action: KeyAction,
         /// The key's name
-        key: KeyName,
+        name: KeyName,
         /// Its algorithm, e.g. `ec-p384`
         #[arg(long)]
         algorithm: KeyAlgorithm,
@@ -218,7 +218,7 @@ fn text(command: &TextCommand) -> Result<Answer, CliError> {
         }
         TextCommand::Key {
             action,
-            key,
+            name,
             algorithm,
             spki_sha256,
             words,
@@ -228,7 +228,7 @@ fn text(command: &TextCommand) -> Result<Answer, CliError> {
             let text = KeyText {
                 origin: common.origin.clone(),
                 action: *action,
-                key: key.clone(),
+                key: name.clone(),
                 algorithm: *algorithm,
                 spki_sha256: *spki_sha256,
                 words: words.clone(),
