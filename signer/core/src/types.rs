@@ -491,6 +491,25 @@ impl KeyAlgorithm {
     }
 }
 
+impl FromStr for KeyAlgorithm {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self, Error> {
+        let all = [
+            Self::EcP256,
+            Self::EcP384,
+            Self::EcP521,
+            Self::Rsa2048,
+            Self::Rsa3072,
+            Self::Rsa4096,
+            Self::Ed25519,
+        ];
+        all.into_iter().find(|a| a.name() == s).ok_or_else(|| {
+            let permitted = all.map(Self::name).join(", ");
+            Error::malformed("key algorithm", format!("`{}`", s.escape_debug()), permitted)
+        })
+    }
+}
+
 impl fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

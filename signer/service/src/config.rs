@@ -20,6 +20,9 @@ use crate::witness::Url;
 pub(crate) struct Config {
     /// The index's file; it can be rebuilt from the log at any time.
     pub(crate) index: PathBuf,
+    /// Directories of exports: a log that is behind one of them is refused at the start.
+    #[serde(default)]
+    pub(crate) exports: Vec<PathBuf>,
     /// The keeper.
     pub(crate) keeper: KeeperConfig,
     /// gRPC.
@@ -253,6 +256,7 @@ impl Config {
             let list = Blocklist::parse(&path.display().to_string(), &text)?;
             config.keys.blocklist = std::mem::take(&mut config.keys.blocklist).and(list);
         }
+        config.exports.iter_mut().for_each(|place| *place = base.join(&*place));
         config.witnessing.ca_file = config.witnessing.ca_file.map(|file| base.join(file));
         if let Some(spawn) = &mut config.keeper.spawn {
             spawn.binary = base.join(&spawn.binary);

@@ -385,6 +385,7 @@ pub fn build() -> Signer {
         reason: Reason::KeyCompromise,
         by: "uri:spiffe://stele/operator/alice".parse().unwrap(),
         texts: Vec::new(),
+        comment: None,
     }));
     let revoked = (serial(11), listed(&log, revocation, Reason::KeyCompromise));
     let second_crl = log.sign(crl(&bundle, 2, log.now(), &[gone, revoked]), &issuing());
@@ -396,6 +397,7 @@ pub fn build() -> Signer {
         operator: "alice".parse().unwrap(),
         approve: true,
         text: text.clone(),
+        comment: None,
     }));
     let intermediate = log.sign(approved(&wanted, proposed, vec![text]), &cluster());
     let target = FreezeTarget::Issuer("kubernetes-ca".parse::<KeyName>().unwrap());

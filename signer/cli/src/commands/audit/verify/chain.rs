@@ -1,11 +1,11 @@
 //! Several logs: each is opened with a key that another one names, and must be what the others saw of it.
 
-use stele_core::audit::{Imported, Options, OtherLog};
+use stele_core::audit::{Estate, Imported, Options, OtherLog};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier, open};
 use stele_core::types::Digest;
 
 use super::super::log::{FileFinding, Log, Place};
-use super::run::{Observer, SMALL_LOG, Verified, root_at, verify_log};
+use super::run::{Observer, SMALL_LOG, Verified, first_entry, root_at, verify_log};
 use super::state::State;
 use crate::connect::Settings;
 use crate::error::CliError;
@@ -57,16 +57,21 @@ pub(in crate::commands::audit) fn verify_all(
         logs: Vec::new(),
         findings: Vec::new(),
     };
-    let mut keys = vec![verifier];
-    while let Some(key) = keys.pop() {
-        // Copies of one log are each verified.
+    let mut keys = vec![(verifier, None)];
+    while let Some((key, mut estate)) = keys.pop() {
+        // Copies of one log are each verified; the first is held against what the epoch before left.
         while let Some(at) = waiting.iter().position(|(_, log)| is_of(log, &key)) {
             let (place, log) = waiting.remove(at);
             let mut options = since.options(&key)?;
             options.bundle_digest = bundle_digest.filter(|_| chain.logs.is_empty());
-            let verified = verify_log(place, log, key.clone(), options, observer.take())?;
+            let mut verified = verify_log(place, log, (key.clone(), estate.take()), options, observer.take())?;
             let named = verified.report.other_logs.iter();
-            keys.extend(named.filter_map(|o| o.vkey.parse::<NoteVerifier>().ok()));
+            let named = named.filter_map(|o| o.vkey.parse::<NoteVerifier>().ok());
+            keys.extend(named.map(|key| (key, None)));
+            // The next epoch is verified next, with what this one left.
+            if let Some(next) = next_epoch(verified.estate.as_ref(), &waiting)? {
+                keys.push((next, verified.estate.take()));
+            }
             chain.logs.push(verified);
         }
     }
@@ -82,6 +87,19 @@ pub(in crate::commands::audit) fn verify_all(
     }
     cross_check(&mut chain)?;
     Ok(chain)
+}
+
+/// The key of the log that continues another, where it is among those that wait.
+fn next_epoch(estate: Option<&Estate>, waiting: &[(Place, Log)]) -> Result<Option<NoteVerifier>, CliError> {
+    let Some(estate) = estate else { return Ok(None) };
+    for (_, log) in waiting {
+        if let Some(entry) = first_entry(log)?
+            && let Ok(key) = estate.follow(&entry)
+        {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the log says that it is this key's. Whether its checkpoint verifies, the verification tells.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use stele_core::audit::{Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again};
+use stele_core::audit::{Estate, Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again};
 use stele_core::checkpoint::tile::{FULL_WIDTH, TileKind, TilePath, decode_bundle, decode_hashes};
 use stele_core::checkpoint::tiler::{HashTiler, TileFile};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier};
@@ -25,6 +25,8 @@ pub(in crate::commands::audit) struct Verified {
     pub(in crate::commands::audit) file_count: u64,
     /// Digests of everything that the log issued; collected for small logs only, as a ceremony's is.
     pub(in crate::commands::audit) issued: HashSet<Digest>,
+    /// What it leaves to a log that continues it; none once that was verified, too.
+    pub(in crate::commands::audit) estate: Option<Estate>,
 }
 
 impl Verified {
@@ -41,14 +43,14 @@ const CHECKS: usize = 32;
 /// Who else wants to see the records that are verified, in order.
 pub(in crate::commands::audit) type Observer<'a> = &'a mut dyn FnMut(Record);
 
-/// Verifies a log.
+/// Verifies a log, which continues the one that left `estate`, where there is one.
 ///
 /// # Errors
 /// When a file cannot be read. What is wrong with the log is in the result.
 pub(super) fn verify_log(
     place: Place,
     mut log: Log,
-    verifier: NoteVerifier,
+    (verifier, estate): (NoteVerifier, Option<Estate>),
     mut options: Options,
     observer: Option<Observer<'_>>,
 ) -> Result<Verified, CliError> {
@@ -58,7 +60,10 @@ pub(super) fn verify_log(
     let size = Checkpoint::from_note_unverified(log.note())?.size;
     let seen = options.verified;
     let mut pass = Pass {
-        verifier: Verifier::new(verifier.clone(), options),
+        verifier: match estate {
+            Some(estate) => Verifier::continuing(estate, verifier.clone(), options),
+            None => Verifier::new(verifier.clone(), options),
+        },
         tiler: HashTiler::new(),
         issued: HashSet::new(),
         findings: Vec::new(),
@@ -83,7 +88,23 @@ pub(super) fn verify_log(
         files: ended.findings,
         file_count,
         issued: ended.issued,
+        estate: Some(ended.estate),
     })
+}
+
+/// The first entry of a log, not verified.
+pub(super) fn first_entry(log: &Log) -> Result<Option<Vec<u8>>, CliError> {
+    let size = Checkpoint::from_note_unverified(log.note())?.size;
+    let Ok(width) = u16::try_from(size.min(FULL_WIDTH)) else {
+        return Ok(None);
+    };
+    if width == 0 {
+        return Ok(None);
+    }
+    let Some(bytes) = log.read(TilePath::new(TileKind::Entries, 0, width)?)? else {
+        return Ok(None);
+    };
+    Ok(decode_bundle(&bytes)?.first().map(|entry| entry.to_vec()))
 }
 
 /// The root over the first `size` entries of a log that was verified, from its hash tiles; `None` when it has fewer.
@@ -128,6 +149,7 @@ struct Pass<'l, 'o> {
 
 struct Ended {
     report: Report,
+    estate: Estate,
     findings: Vec<FileFinding>,
     tiles: u64,
     issued: HashSet<Digest>,
@@ -246,8 +268,10 @@ impl Pass<'_, '_> {
                 self.compare(tile, leaves.as_deref())?;
             }
         }
+        let (report, estate) = self.verifier.conclude(self.log.note());
         Ok(Ended {
-            report: self.verifier.finish(self.log.note()),
+            report,
+            estate,
             findings: self.findings,
             tiles: self.tiles,
             issued: self.issued,
