@@ -19,6 +19,7 @@ pub mod keeper;
 pub mod kills;
 pub mod later;
 pub mod operator;
+pub mod policy;
 pub mod scratch;
 pub mod service;
 pub mod service_client;

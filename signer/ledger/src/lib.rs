@@ -13,6 +13,7 @@ mod error;
 mod export;
 mod ledger;
 mod reader;
+mod recent;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ pub use error::LedgerError;
 pub use export::export;
 pub use ledger::{Change, KeyValue, Ledger};
 pub use reader::LedgerReader;
+pub use recent::RecentHashes;

@@ -155,7 +155,9 @@ fn bundle(args: &PlanArgs, session: &Session, request: &CheckedRequest) -> Resul
         session.facts.root_key()?.digest(),
     );
     fill(&mut files, &signers.chain([root]).collect())?;
-    Ok(Bundle::build(0, None, files)?)
+    let bundle = Bundle::build(0, None, files)?;
+    bundle.lint_samples()?;
+    Ok(bundle)
 }
 
 fn draw_and_lint(
