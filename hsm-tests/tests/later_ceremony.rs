@@ -419,7 +419,7 @@ fn a_kill_at_an_intermediate_costs_nothing_but_its_serial() {
     );
     service.start();
     stele_hsm_tests::service_world::enrol_people(&service);
-    runtime().block_on(async { sign_persistently(&service.channel("caller"), &leaf("after a kill")).await });
+    runtime().block_on(async { sign_persistently(&service.channel("caller"), &leaf("after-a-kill")).await });
     audit(&service, "second");
     service.stop();
 }
