@@ -32,7 +32,9 @@ fn prepared() -> Prepared {
     Prepared {
         v: VERSION,
         origin: NEXT.parse().unwrap(),
-        vkey: NoteVerifier::for_key(&NEXT.parse().unwrap(), &spki).unwrap().to_string(),
+        vkey: NoteVerifier::for_key(&NEXT.parse().unwrap(), &spki)
+            .unwrap()
+            .to_string(),
         key: "checkpoint-2".parse().unwrap(),
         algorithm: KeyAlgorithm::Ed25519,
         spki: spki.into(),
@@ -81,9 +83,13 @@ fn successor(carry: &CarryOver, signers: &[u8]) -> Log {
     let text = carry.text(digest, Time::from_secs(NOW + DAY)).unwrap();
     let texts = signers.iter().map(|seed| ssh_sign(*seed, &text)).collect();
     let mut log = Log::new(NEXT, NEXT_SEED, LogPurpose::Signer);
-    let Body::Genesis(genesis) = &mut log.records[0].body else { panic!("no genesis") };
+    let Body::Genesis(genesis) = &mut log.records[0].body else {
+        panic!("no genesis")
+    };
     genesis.predecessor = Some(carry.predecessor(digest, texts));
-    let at = Payload::split(&bytes).into_iter().map(|chunk| log.push(Body::Chunk(chunk)));
+    let at = Payload::split(&bytes)
+        .into_iter()
+        .map(|chunk| log.push(Body::Chunk(chunk)));
     let carry_over = Payload::of(&bytes, at.collect());
     log.push(Body::CarriedOver(CarriedOver { carry_over }));
     let checkpoint = prepared();
@@ -210,7 +216,9 @@ fn what_is_left_out_is_found_whoever_signed_it() {
         c.cas.pop();
     });
     forged("carry-over: time", &|c| c.time = Time::from_secs(NOW));
-    forged("carry-over: authority_origin", &|c| c.authority_origin = "elsewhere".parse().unwrap());
+    forged("carry-over: authority_origin", &|c| {
+        c.authority_origin = "elsewhere".parse().unwrap()
+    });
     // Of a planned change nothing may be made up either.
     let old = closed();
     let mut carry = planned(&old).unwrap();
@@ -233,12 +241,20 @@ fn a_successor_rests_on_the_quorum_and_nothing_else() {
     let mut altered = carry.clone();
     altered.missing = "nothing of importance".to_owned();
     let bytes = altered.encode().unwrap();
-    let at = other.records.iter().position(|r| matches!(r.body, Body::CarriedOver(_))).unwrap();
+    let at = other
+        .records
+        .iter()
+        .position(|r| matches!(r.body, Body::CarriedOver(_)))
+        .unwrap();
     let chunks = Payload::split(&bytes);
     for (record, chunk) in other.records[1..at].iter_mut().zip(&chunks) {
         record.body = Body::Chunk(chunk.clone());
     }
-    let places = if chunks.is_empty() { Vec::new() } else { (1..at as u64).collect() };
+    let places = if chunks.is_empty() {
+        Vec::new()
+    } else {
+        (1..at as u64).collect()
+    };
     other.records[at].body = Body::CarriedOver(CarriedOver {
         carry_over: Payload::of(&bytes, places),
     });
@@ -258,7 +274,11 @@ fn a_successor_rests_on_the_quorum_and_nothing_else() {
     found(&alone(&bootstrap), "authority");
     // Something before the carry-over.
     let mut early = successor(&carry, &[ALICE]);
-    let at = early.records.iter().position(|r| matches!(r.body, Body::CarriedOver(_))).unwrap();
+    let at = early
+        .records
+        .iter()
+        .position(|r| matches!(r.body, Body::CarriedOver(_)))
+        .unwrap();
     early.records.truncate(at);
     found(&alone(&early), "none that counts");
 }

@@ -191,7 +191,10 @@ impl Keeper {
         self.append(Body::Halted(halted), Asker::Itself)
             .map(drop)
             // What cannot be recorded stops all the same, for this life; the other checkpoint will be seen again.
-            .inspect_err(|_| self.shared.set_stopped(Some(crate::error::Stop::Log(format!("witnesses: {found}")))))
+            .inspect_err(|_| {
+                self.shared
+                    .set_stopped(Some(crate::error::Stop::Log(format!("witnesses: {found}"))))
+            })
     }
 
     /// The newest checkpoint, with its cosignatures where it has them.
