@@ -242,7 +242,7 @@ fn a_planned_change_closes_one_log_and_begins_the_next() {
     });
     assert!(matches!(old.append(&late), Err(KeeperFault::Stopped(why)) if why.contains("closed")));
     assert!(old.sign(0, std::time::Duration::from_secs(1)).is_err());
-    let asked = runtime().block_on(sign(&change.service.channel("caller"), leaf("too-late")));
+    let asked = runtime().block_on(async { sign(&change.service.channel("caller"), leaf("too-late")).await });
     assert!(asked.is_err());
     let first = change.export("epoch-1");
     change.service.stop();
