@@ -271,7 +271,7 @@ impl WithoutSubject for CertificateSpec {
 
 fn refused<T: std::fmt::Debug>(result: Result<T, KeeperFault>, because: &str) {
     match result {
-        Err(KeeperFault::Refused(why)) => {
+        Err(KeeperFault::Refused(why) | KeeperFault::QuorumNotMet(why)) => {
             assert!(why.contains(because), "refused, but not because of `{because}`: {why}")
         }
         other => panic!("not refused (`{because}`): {other:?}"),
@@ -552,6 +552,7 @@ fn crls_leave_nothing_out() {
         reason: Reason::KeyCompromise,
         by: CALLER.parse().unwrap(),
         texts: vec![],
+        comment: None,
     };
     w.keeper.client.append(&Body::Revocation(revocation.clone())).unwrap();
     refused(w.keeper.client.append(&Body::Revocation(revocation.clone())), "already");

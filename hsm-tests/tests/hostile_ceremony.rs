@@ -41,7 +41,13 @@ fn world() -> World {
         ],
     );
     let (alice, bob) = (Operator::new(&scratch, "alice"), Operator::new(&scratch, "bob"));
-    let bundle = authority::bundle(0, None, authority::files(&[&alice, &bob], &files, &Root::new()));
+    let mut texts = authority::files(&[&alice, &bob], &files, &Root::new());
+    let rules = texts.get_mut("authority.toml").unwrap();
+    *rules = rules.replace(
+        "kinds = [\"intermediate\", \"crl\"]",
+        "kinds = [\"root\", \"intermediate\", \"crl\"]",
+    );
+    let bundle = authority::bundle(0, None, texts);
     files.pin_first_bundle(bundle.digest());
     let keeper = files.start(&scratch);
     let elsewhere: Origin = "stele.example/elsewhere".parse().unwrap();
@@ -86,6 +92,10 @@ fn world() -> World {
 impl World {
     /// A plan of one step: `cluster-ca` signs itself.
     fn plan(&self, origin: &str) -> ceremony::Plan {
+        self.plan_for_days(origin, 1)
+    }
+
+    fn plan_for_days(&self, origin: &str, days: u64) -> ceremony::Plan {
         let spec = RootSpec {
             serial: serial(),
             signature: SignatureAlgorithm::EcdsaSha384,
@@ -93,8 +103,8 @@ impl World {
             spki_der: self.root.spki_der().to_vec(),
             subject_key_identifier: self.root.subject_key_identifier(),
             not_before: now().minus_secs(60),
-            not_after: now().plus_secs(86_400),
-            path_length: None,
+            not_after: now().plus_secs(days * 86_400),
+            path_length: Some(0),
         };
         let (number, not_after) = (spec.serial.clone(), Time::from_secs(spec.not_after.secs()));
         let tbs = spec.into_certificate().unwrap().to_tbs_der().unwrap();
@@ -178,7 +188,7 @@ impl World {
 
 fn refused<T: std::fmt::Debug>(result: Result<T, KeeperFault>, because: &str) {
     match result {
-        Err(KeeperFault::Refused(why)) => {
+        Err(KeeperFault::Refused(why) | KeeperFault::QuorumNotMet(why)) => {
             assert!(why.contains(because), "refused, but not because of `{because}`: {why}");
         }
         other => panic!("not refused (`{because}`): {other:?}"),
@@ -223,7 +233,18 @@ fn a_step_is_signed_once_and_as_planned() {
     by_policy.authority = Authority::Policy;
     refused(w.append(by_policy), "");
 
-    let intent = w.intent(&plan, at, 1);
+    // The key was not called, so the step is free again, with its serial.
+    let first = w.append(w.intent(&plan, at, 1)).unwrap();
+    refused(w.append(w.intent(&plan, at, 1)), "used already");
+    let failed = Failed {
+        intent: first,
+        reason: "the token was not there".into(),
+    };
+    w.keeper.client.commit(&Body::Failed(failed)).unwrap();
+
+    let mut intent = w.intent(&plan, at, 1);
+    intent.request.attempt = 2;
+    intent.previous = Some(first);
     let index = w.append(intent.clone()).unwrap();
     let signature = w.keeper.client.sign(index, Duration::from_secs(10)).unwrap();
     let whole = assemble(&plan.steps[0].tbs.0, intent.algorithm, &signature).unwrap();
@@ -238,4 +259,13 @@ fn a_step_is_signed_once_and_as_planned() {
     };
     w.keeper.client.commit(&Body::Issued(Box::new(issued))).unwrap();
     refused(w.append(intent), "used already");
+}
+
+#[test]
+fn a_planned_step_keeps_within_the_ceiling() {
+    let w = world();
+    let plan = w.plan_for_days(ORIGIN, 100);
+    let text = w.text(&plan);
+    let at = w.offer(&plan, vec![w.alice.sign(&text), w.bob.sign(&text)]).unwrap();
+    refused(w.append(w.intent(&plan, at, 1)), "validity");
 }

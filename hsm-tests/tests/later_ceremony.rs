@@ -182,10 +182,23 @@ fn bundles_come_with_proof_and_none_is_left_out() {
         *proof = proof.replacen("index ", "index 1", 1);
     });
     assert!(!service.plan_ceremony("second", &forged, &[]).status.success());
-    // The newest one kept back: the ceremony cannot know, but signer and auditor find out.
+    // The newest one kept back: without the whole log the ceremony cannot know, but signer and auditor find out.
     let withheld = service.altered_request(&request, |r| {
         r.later.as_mut().unwrap().bundles.pop();
     });
+    let ledger = service.verify_ledger();
+    let mut plan = service.ceremony("stele-ceremony", "plan");
+    plan.arg("--dir")
+        .arg(service.path("second"))
+        .arg("--request")
+        .arg(&withheld);
+    let out = plan
+        .arg("--clock-confirmed")
+        .arg("--ledger")
+        .arg(&ledger)
+        .output()
+        .unwrap();
+    refused(&out, "bundle 2 was in force");
     good(&service.plan_ceremony("second", &withheld, &[]));
     succeed(&mut service.run_ceremony("stele-ceremony", "second"));
     refused(
@@ -406,7 +419,7 @@ fn a_kill_at_an_intermediate_costs_nothing_but_its_serial() {
     );
     service.start();
     stele_hsm_tests::service_world::enrol_people(&service);
-    runtime().block_on(async { sign_persistently(&service.channel("caller"), &leaf("after a kill")).await });
+    runtime().block_on(async { sign_persistently(&service.channel("caller"), &leaf("after-a-kill")).await });
     audit(&service, "second");
     service.stop();
 }

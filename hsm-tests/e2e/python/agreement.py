@@ -22,11 +22,28 @@ EXPLAINED = {
     "pkix.invalid_domain_name_syntax": {
         f'Invalid domain name syntax: "{label}"': "it wants a dot; RFC 1034 section 3.5 does not, and Kubernetes fixes these names"
         for label in ("kubernetes", "localhost", "svc", "default", "invalid")
-    },
+    }
+    | {'Invalid domain name syntax: "*.': "wildcards are of RFC 9525 section 6.3, where a profile permits them"},
 }
 # What only bytes that nobody built can have: altered certificates that no lint of ours refuses. Each names who refuses
 # it instead, or why it does no harm.
-ALTERED = {}
+ALTERED = {
+    "itu.invalid_asn1_syntax": {
+        'ASN.1 decoding failure occurred at "certificate.tbsCertificate.subjectPublicKeyInfo': "keys are proven before: keycheck reads and checks them, at a cost that a lint may not have",
+    },
+    "pkix.certificate_signature_algorithm_mismatch": {
+        "": "the signature outside is this comparison's own; the door compares the two",
+    },
+    "pkix.invalid_domain_name_syntax": {
+        "Invalid domain name syntax: ": "a name of one label, altered; profiles say which names, and pkilint wants a dot",
+    },
+    "pkix.invalid_uri_syntax": {
+        "Invalid URI syntax: ": "another scheme is a URI of RFC 3986 too; profiles say which URIs",
+    },
+    "pkix.invalid_email_address_syntax": {
+        "": "a host as a constraint on e-mail (RFC 5280 section 4.2.1.10), taken for a mailbox",
+    },
+}
 
 _VALIDATOR = certificate.create_pkix_certificate_validator_container(
     certificate.create_decoding_validators(name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS),

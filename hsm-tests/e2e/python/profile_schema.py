@@ -3,8 +3,10 @@
 Every preset and many altered copies of it go to both. Exit status: 0 they agree as they must; 1 otherwise.
 """
 
+import base64
 import collections
 import copy
+import hashlib
 import json
 import pathlib
 import shutil
@@ -23,6 +25,20 @@ except ImportError:
 FORM = {"surplus", "type"}
 # A list of any texts for people, or a text of any form: another text is as good.
 FREE = {"description", "reason"}
+
+
+def witness_key(name):
+    """The verifier key of a witness (C2SP signed-note, type 04) with the public key of RFC 8032 section 7.1, test 1."""
+    key = b"\x04" + bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+    number = hashlib.sha256(name.encode() + b"\n" + key).hexdigest()[:8]
+    return f"{name}+{number}+{base64.b64encode(key).decode()}"
+
+
+# What the example has not.
+WITNESSED = {
+    "witness": [{"name": "one", "vkey": witness_key("witness.example/one")}],
+    "witness_policy": {"quorum": 1, "ca_intents": True, "max_lag": "1h"},
+}
 
 
 def toml(value):
@@ -137,7 +153,7 @@ def main(stele, docs, presets, demo, scratch):
         for path in files:
             table = tomllib.loads(path.read_text())
             faults += compare(path.name, table, schema["profile"], judge.profile, pool, tally)
-        table = tomllib.loads((presets / "authority.toml").read_text())
+        table = tomllib.loads((presets / "authority.toml").read_text()) | WITNESSED
         faults += compare("authority.toml", table, schema["authority"], judge.authority(presets), alone, tally)
     # A ceremony's directory still has `@NAME` where digests will be.
     error = jsonschema.exceptions.best_match(schema["authority"].iter_errors(tomllib.loads(demo.read_text().replace("@olga-ssh-key", "ssh-ed25519 AAAA"))))

@@ -1,4 +1,4 @@
-//! What the log publishes. Only the canonical form is taken, so whatever is read must be written as it was.
+//! What the log publishes, and what witnesses answer. Only the canonical form is taken, so whatever is read must be written as it was.
 
 #![no_main]
 
@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use libfuzzer_sys::fuzz_target;
 use stele_core::checkpoint::tile::{decode_bundle, decode_hashes, encode_bundle};
-use stele_core::checkpoint::{Checkpoint, Note, NoteVerifier, SignatureLine, TilePath, TlogProof};
+use stele_core::checkpoint::witness::{Answer, CosignedCheckpoint, SIZE_CONTENT_TYPE, cosignatures};
+use stele_core::checkpoint::{Checkpoint, Note, NoteKeyType, NoteVerifier, SignatureLine, TilePath, TlogProof};
 
 fuzz_target!(|data: &[u8]| {
     let _ = decode_hashes(data);
@@ -22,8 +23,26 @@ fuzz_target!(|data: &[u8]| {
         round_trip::<TilePath>(text);
         round_trip::<NoteVerifier>(text);
         let _ = Checkpoint::from_note_unverified(text);
+        witness(text);
+    }
+    for status in [200, 403, 409, 422, 500] {
+        let _ = Answer::read(status, Some(SIZE_CONTENT_TYPE), data);
     }
 });
+
+/// No stranger signs for a key that is not theirs.
+fn witness(text: &str) {
+    let key = |name, kind, seed: u8| {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        NoteVerifier::new(name, kind, secret.verifying_key().as_bytes()).expect("a key")
+    };
+    let log = key("log.example", NoteKeyType::Ed25519, 1);
+    let witness = key("witness.example", NoteKeyType::CosignatureV1, 2);
+    if let Ok(note) = text.parse::<Note>() {
+        assert!(cosignatures(text, &note, &witness).is_err());
+    }
+    assert!(CosignedCheckpoint::open(text, &log, &[witness]).is_err());
+}
 
 fn round_trip<T: FromStr + Display>(text: &str) {
     if let Ok(value) = text.parse::<T>() {

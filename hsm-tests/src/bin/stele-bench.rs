@@ -9,18 +9,19 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measured = match words.as_slice() {
-        ["issue", "--module", module, "--certificates", count] if number(count).is_some() => {
-            bench::issue(Path::new(module), number(count).unwrap_or(1))
+        ["issue", "--module", module, "--certificates", count] => {
+            number(count).map(|count| bench::issue(Path::new(module), count))
         }
-        ["ledger", "--certificates", count] if number(count).is_some() => bench::ledger(number(count).unwrap_or(1)),
-        ["policy"] => bench::policy(),
-        _ => {
-            eprintln!(
-                "usage: stele-bench issue --module LIBRARY --certificates N | stele-bench ledger --certificates N | \
-                 stele-bench policy (run hsm-tests/bench, which prepares the token)"
-            );
-            return ExitCode::from(2);
-        }
+        ["ledger", "--certificates", count] => number(count).map(bench::ledger),
+        ["policy"] => Some(bench::policy()),
+        _ => None,
+    };
+    let Some(measured) = measured else {
+        eprintln!(
+            "usage: stele-bench issue --module LIBRARY --certificates N | stele-bench ledger --certificates N | \
+             stele-bench policy (run hsm-tests/bench, which prepares the token)"
+        );
+        return ExitCode::from(2);
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,

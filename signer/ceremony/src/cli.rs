@@ -104,6 +104,9 @@ pub(crate) struct PlanArgs {
     /// An operator's signature over the text of a revocation; once for each operator and text.
     #[arg(long, value_name = "FILE")]
     pub(crate) revoke_sig: Vec<PathBuf>,
+    /// The signer's exported log: also checks that no bundle was kept back, which a request cannot prove.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ledger: Option<PathBuf>,
     /// The people present compared this machine's clock with a visible one; without it they are asked.
     #[arg(long)]
     pub(crate) clock_confirmed: bool,

@@ -77,7 +77,7 @@ impl Cli {
             Command::Freeze(args) => stop::freeze(args, connection).await,
             Command::Apply(args) => stop::apply(args, connection).await,
             Command::Profile(command) => profile::run(command, connection).await,
-            Command::Authority(command) => authority::run(command),
+            Command::Authority(command) => authority::run(command, connection),
             Command::Trust(command) => trust::run(command, connection).await,
             Command::Ledger(command) => ledger::run(command, connection).await,
             Command::Audit(command) => audit::run(command, connection, self.output).await,

@@ -58,6 +58,22 @@ impl Reason {
             Self::PrivilegeWithdrawn => "privilege-withdrawn",
         }
     }
+
+    /// The reason with this CRLReason code, if it is one of a full CRL.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        let all = [
+            Self::Unspecified,
+            Self::KeyCompromise,
+            Self::CaCompromise,
+            Self::AffiliationChanged,
+            Self::Superseded,
+            Self::CessationOfOperation,
+            Self::CertificateHold,
+            Self::PrivilegeWithdrawn,
+        ];
+        all.into_iter().find(|reason| *reason as u8 == code)
+    }
 }
 
 /// When and why a serial was revoked.

@@ -79,9 +79,15 @@ pub enum KeeperFault {
     /// It judged and refused.
     #[error("the keeper refused: {0}")]
     Refused(String),
-    /// It cannot act now: the log cannot be written, the token is gone, the clock stepped.
+    /// It refused because too few operators signed.
+    #[error("the keeper refused: {0}")]
+    QuorumNotMet(String),
+    /// It cannot act now: the log cannot be written or is closed, the token is gone.
     #[error("the keeper is stopped: {0}")]
     Stopped(String),
+    /// It cannot act now: the clock stepped, and operators have to confirm it.
+    #[error("the keeper is stopped: {0}")]
+    ClockStopped(String),
     /// It has no room now; a later call may succeed.
     #[error("the keeper is busy: {0}")]
     Busy(String),

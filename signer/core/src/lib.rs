@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod crl;
 pub mod csr;
 pub mod door;
+pub mod epoch;
 pub mod error;
 pub mod keeping;
 pub mod keycheck;

@@ -257,6 +257,7 @@ fn approve_more(s: &mut Signer, seed: u8, change: impl FnOnce(&mut stele_core::a
         operator: "alice".parse().unwrap(),
         approve: true,
         text: text.clone(),
+        comment: None,
     }));
     s.log.sign(approved(&wanted, at, vec![text]), &signer::cluster())
 }
@@ -332,6 +333,7 @@ fn proposals_decisions_and_intents_are_linked() {
         s.log.records[s.decision as usize].body = Body::Withdrawal(Withdrawal {
             proposal: 0,
             caller: "unix:eve".parse().unwrap(),
+            reason: None,
         });
         s.intermediate
     });
@@ -348,6 +350,7 @@ fn proposals_decisions_and_intents_are_linked() {
         s.log.push(Body::Withdrawal(Withdrawal {
             proposal: at,
             caller: "unix:eve".parse().unwrap(),
+            reason: None,
         }))
     });
 }
@@ -487,6 +490,7 @@ fn revocations_name_what_was_issued() {
             reason: Reason::Superseded,
             by: "unix:eve".parse().unwrap(),
             texts: Vec::new(),
+            comment: None,
         }))
     };
     forged("revocation", |s| revoke(s, "kubernetes-ca", 99));

@@ -78,6 +78,39 @@ fn by_spec() -> Vec<(&'static str, CertificateSpec)> {
             "authority-key-identifier",
             changed(leaf, |s| s.authority_key_identifier = vec![]),
         ),
+        (
+            "crl-pointers",
+            changed(leaf, |s| s.crl_urls = vec!["https://a.example/".to_owned()]),
+        ),
+        (
+            "crl-pointers",
+            changed(leaf, |s| s.crl_urls = vec!["http:/a.example/".to_owned()]),
+        ),
+        (
+            "crl-pointers",
+            changed(leaf, |s| s.crl_urls = vec!["http://me@a.example/".to_owned()]),
+        ),
+        (
+            "access-pointers",
+            changed(leaf, |s| s.ca_issuers_urls = vec!["http://a_b/ca".to_owned()]),
+        ),
+        (
+            "access-pointers",
+            changed(leaf, |s| s.ocsp_urls = vec!["ldap://a.example/".to_owned()]),
+        ),
+        (
+            "name-constraint-form",
+            changed(ca, |s| {
+                s.ca.as_mut().unwrap().name_constraints.permitted.dns = vec!["c}uster.local".to_owned()]
+            }),
+        ),
+        (
+            "name-constraint-form",
+            changed(ca, |s| {
+                s.ca.as_mut().unwrap().name_constraints.excluded.email = vec!["a b".to_owned()]
+            }),
+        ),
+        ("spiffe-id", san("uri:spiffe:/td/a")),
         ("ca-key-usage", changed(ca, |s| s.usages = vec![CrlSign])),
         (
             "ca-key-usage",
@@ -185,7 +218,7 @@ fn by_spec() -> Vec<(&'static str, CertificateSpec)> {
     }
     for bad in [
         "xn--a.example",
-        "xn--abc-.example",
+        "xn--wca.example",
         "ab--cd.example",
         "xn--Bcher-kva.example",
     ] {
@@ -270,6 +303,42 @@ fn by_view() -> Vec<(&'static str, TbsView)> {
         ),
         ("subject-form", change(leaf, &|v| v.subject = Err(foreign()))),
         (
+            "issuer-form",
+            change(leaf, &|v| {
+                v.issuer_der = b"\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x03\x13\x02ab".to_vec()
+            }),
+        ),
+        ("issuer-form", change(leaf, &|v| v.issuer_der = vec![0x30, 2, 0x31, 0])),
+        (
+            "name-constraint-form",
+            change(ca, &|v| {
+                let mut constraints = NameConstraints::default();
+                constraints.permitted.ip = vec!["10.0.0.1/8".parse().unwrap()];
+                v.name_constraints = Some(constraints);
+            }),
+        ),
+        (
+            "crl-pointers",
+            change(|| changed(leaf, |s| s.crl_urls = vec!["http://a/".to_owned()]), &|v| {
+                v.extensions
+                    .iter_mut()
+                    .find(|e| e.id == oid::CRL_DISTRIBUTION_POINTS)
+                    .unwrap()
+                    .value = vec![0x30, 0];
+            }),
+        ),
+        (
+            "access-pointers",
+            change(|| changed(leaf, |s| s.ocsp_urls = vec!["http://a/".to_owned()]), &|v| {
+                v.extensions
+                    .iter_mut()
+                    .find(|e| e.id == oid::AUTHORITY_INFO_ACCESS)
+                    .unwrap()
+                    .value
+                    .pop();
+            }),
+        ),
+        (
             "subject-or-san",
             change(leaf, &|v| {
                 v.sans = vec![];
@@ -334,6 +403,21 @@ fn passing() -> Vec<(&'static str, CertificateSpec)> {
             changed(leaf, |s| s.not_after = s.not_before.plus_secs(1)),
         ),
         ("issuer-not-empty", leaf()),
+        ("issuer-form", leaf()),
+        (
+            "crl-pointers",
+            changed(leaf, |s| {
+                s.crl_urls = vec!["http://a.example:8080/x".to_owned(), "http://10.0.0.1".to_owned()]
+            }),
+        ),
+        (
+            "access-pointers",
+            changed(leaf, |s| {
+                s.ca_issuers_urls = vec!["http://[::1]:80/ca".to_owned()];
+                s.ocsp_urls = vec!["https://ocsp.example/?a".to_owned()];
+            }),
+        ),
+        ("name-constraint-form", constrained()),
         ("authority-key-identifier", root(&Key::p256(1), None)),
         ("subject-key-identifier", leaf()),
         ("extension-criticality", constrained()),

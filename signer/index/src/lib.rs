@@ -27,6 +27,6 @@ pub use index::Index;
 pub use read::Reader;
 pub use text::{Name, subject_text};
 pub use view::{
-    Anomaly, BundleView, CaView, CertificateView, CrlView, DecisionView, Filter, Frozen, IntentView, Listed, Page,
-    ProposalView, Proposed, RecordView, RequestFilter, RequestView, Revoked, State, StateKind,
+    Anomaly, BundleView, CaView, Carried, CertificateView, CrlView, DecisionView, Filter, Frozen, IntentView, Listed,
+    Page, ProposalView, Proposed, RecordView, RequestFilter, RequestView, Revoked, State, StateKind,
 };

@@ -69,6 +69,8 @@ const SCHEMA: &str = "
     CREATE TABLE revoked (key TEXT NOT NULL, serial TEXT NOT NULL, idx INTEGER NOT NULL, time INTEGER NOT NULL,
         not_after INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (key, serial)) STRICT, WITHOUT ROWID;
     CREATE INDEX revoked_until ON revoked (key, not_after);
+    CREATE TABLE carried (key TEXT NOT NULL, serial TEXT NOT NULL, not_after INTEGER NOT NULL, ca INTEGER NOT NULL,
+        PRIMARY KEY (key, serial)) STRICT, WITHOUT ROWID;
     CREATE TABLE frozen (target TEXT PRIMARY KEY, idx INTEGER NOT NULL) STRICT;
     CREATE TABLE bundle (only INTEGER PRIMARY KEY CHECK (only = 0), idx INTEGER NOT NULL, number TEXT NOT NULL,
         sha256 TEXT NOT NULL, bytes BLOB, fault TEXT) STRICT;";

@@ -258,6 +258,15 @@ pub struct CertificateView {
     pub der: Vec<u8>,
 }
 
+/// What is known of a certificate that an earlier log issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The end of its validity.
+    pub not_after: Time,
+    /// Whether it is a CA's.
+    pub ca: bool,
+}
+
 /// A CA certificate from a ceremony.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaView {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use stele_core::error::Error;
 use stele_core::keeping::{Appended, Committed, Intended, Keeper, KeeperFault, SignFault};
 use stele_core::record::{Body, Payload, Record};
-use stele_core::types::{KeyName, Origin, Serial, Time};
+use stele_core::types::{KeyName, Origin, Serial, SignedText, Time};
 
 use crate::protocol::{self, Answer, Ask, Empty, PROTOCOL, Reply, Request, Welcome};
 use crate::{RefusalCode, frame};
@@ -77,6 +77,14 @@ impl From<ClientError> for KeeperFault {
                 code: RefusalCode::Busy,
                 message,
             } => Self::Busy(message),
+            ClientError::Refused {
+                code: RefusalCode::ClockStopped,
+                message,
+            } => Self::ClockStopped(message),
+            ClientError::Refused {
+                code: RefusalCode::QuorumNotMet,
+                message,
+            } => Self::QuorumNotMet(message),
             ClientError::Refused { message, .. } => Self::Refused(message),
             other => Self::Lost(other.to_string()),
         }
@@ -109,6 +117,15 @@ pub struct Status {
     pub bundle: Option<u64>,
     /// Why nothing is signed at the moment.
     pub stopped: Option<String>,
+}
+
+/// What became of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDone {
+    /// Index of the record about the key.
+    pub index: u64,
+    /// The CSR of a new key.
+    pub csr: Option<Vec<u8>>,
 }
 
 /// One entry that a CRL must hold.
@@ -277,6 +294,27 @@ impl Client {
             .map(|chunk| self.append(&Body::Chunk(chunk)).map(|a| a.index))
             .collect::<Result<_, _>>()?;
         Ok(Payload::of(whole, at))
+    }
+
+    /// Has a CA key generated or destroyed, as operators' texts of kind `stele-key-v1` say.
+    ///
+    /// # Errors
+    /// When the keeper refuses the texts, or the token fails.
+    pub fn key(&self, texts: &[SignedText]) -> Result<KeyDone, KeeperFault> {
+        let texts = texts
+            .iter()
+            .map(|signed| protocol::SignedText {
+                text: signed.text.clone(),
+                signature: signed.signature.clone(),
+            })
+            .collect();
+        match self.ask(Ask::Key(protocol::KeyOrder { texts }))? {
+            Answer::KeyDone(done) => Ok(KeyDone {
+                index: done.index,
+                csr: Some(done.csr).filter(|csr| !csr.is_empty()),
+            }),
+            other => Err(unexpected("key", &other).into()),
+        }
     }
 
     fn bytes(&self, ask: Ask, what: &str) -> Result<Vec<u8>, ClientError> {
@@ -451,6 +489,7 @@ fn unexpected(asked: &str, answer: &Answer) -> ClientError {
         Answer::Bytes(_) => "bytes",
         Answer::List(_) => "a list",
         Answer::Status(_) => "a status",
+        Answer::KeyDone(_) => "a key",
         Answer::CrlState(_) => "a CRL state",
         Answer::Intended(_) => "an intent",
         Answer::Welcome(_) => "a welcome",

@@ -5,7 +5,7 @@ pub mod protocol;
 
 mod client;
 
-pub use client::{Client, ClientError, CrlEntry, CrlState, KeyInfo, Status};
+pub use client::{Client, ClientError, CrlEntry, CrlState, KeyDone, KeyInfo, Status};
 
 /// Why the keeper refused, so that the caller knows what a retry may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub enum RefusalCode {
     FateUnknown = 4,
     /// The frame was not a request.
     Garbage = 5,
+    /// The clock stepped; operators confirm the time.
+    ClockStopped = 6,
+    /// Too few operators signed.
+    QuorumNotMet = 7,
 }
 
 impl RefusalCode {
@@ -32,6 +36,8 @@ impl RefusalCode {
             3 => Self::Busy,
             4 => Self::FateUnknown,
             5 => Self::Garbage,
+            6 => Self::ClockStopped,
+            7 => Self::QuorumNotMet,
             _ => Self::Refused,
         }
     }

@@ -19,7 +19,7 @@ pub struct Request {
     /// What is asked; an absent one is refused.
     #[prost(
         oneof = "Ask",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 30, 31, 32"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 30, 31, 32, 40"
     )]
     pub ask: Option<Ask>,
 }
@@ -75,6 +75,9 @@ pub enum Ask {
     /// End another connection; answered when nothing that was asked on it is under way any more.
     #[prost(message, tag = "16")]
     End(Welcome),
+    /// Generate or destroy a key.
+    #[prost(message, tag = "40")]
+    Key(KeyOrder),
     /// The checkpoint for the public.
     #[prost(message, tag = "30")]
     Published(Empty),
@@ -202,11 +205,30 @@ pub struct CrlQuery {
     pub key: String,
 }
 
+/// What operators say about a key.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct KeyOrder {
+    /// Their signed texts.
+    #[prost(message, repeated, tag = "1")]
+    pub texts: Vec<SignedText>,
+}
+
+/// A text with its SSH signature.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct SignedText {
+    /// The exact text.
+    #[prost(string, tag = "1")]
+    pub text: String,
+    /// The armored signature.
+    #[prost(string, tag = "2")]
+    pub signature: String,
+}
+
 /// The keeper's message.
 #[derive(Clone, PartialEq, Message)]
 pub struct Reply {
     /// The answer.
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 40")]
     pub answer: Option<Answer>,
 }
 
@@ -246,6 +268,9 @@ pub enum Answer {
     /// To a hello: the connection's name.
     #[prost(message, tag = "11")]
     Welcome(Welcome),
+    /// A key was generated or destroyed.
+    #[prost(message, tag = "40")]
+    KeyDone(KeyDone),
 }
 
 /// The name of a connection, unlike that of any other, of an earlier life of the keeper too.
@@ -354,6 +379,17 @@ pub struct Key {
     /// Its SPKI in DER.
     #[prost(bytes = "vec", tag = "2")]
     pub spki: Vec<u8>,
+}
+
+/// What became of a key.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct KeyDone {
+    /// Index of its record.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The CSR of a new key; empty for one that was destroyed.
+    #[prost(bytes = "vec", tag = "2")]
+    pub csr: Vec<u8>,
 }
 
 /// What the keeper holds.

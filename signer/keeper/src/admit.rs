@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use stele_core::authority::texts::{KeyText, Remaining};
 use stele_core::crl::CrlView;
 use stele_core::record::{
-    Authority, Body, BundleAdopted, Failed, FreezeTarget, Halted, Intent, Issued, Purpose, Revocation, Unknown,
+    Authority, Body, BundleAdopted, Failed, FreezeTarget, Halted, Intent, Issued, KeyDestroyed, KeyRole, Purpose,
+    Revocation, Successor, Unknown,
 };
 use stele_core::tbs::assemble;
 use stele_core::types::{Digest, KeyName, Time};
@@ -14,7 +16,7 @@ use stele_ledger::{Change, Ledger};
 use crate::error::KeeperError;
 use crate::examine::{Asker, Examined, Facts, IntentFacts, require};
 use crate::live::{Live, LiveIntents, Phase};
-use crate::state::{Adopted, Gone, OpenIntent, SerialUse, State, get, pair, put, table};
+use crate::state::{Adopted, Gone, HeldKey, OpenIntent, SerialUse, State, closed_epoch, get, pair, put, table};
 
 /// RFC 5280 has no reason for "may exist, nobody knows"; `unspecified` says the least.
 const UNKNOWN_REASON: u8 = 0;
@@ -32,6 +34,9 @@ pub(crate) fn admit(
     index: u64,
     time: Time,
 ) -> Result<Vec<Change>, KeeperError> {
+    if let Some(successor) = &state.closed {
+        return Err(closed_epoch(successor).into());
+    }
     let mut changes = match (&examined.body, &examined.facts) {
         (Body::Intent(intent), Facts::Intent(facts)) => {
             intent_changes(state, ledger, intent, facts, examined.asker, index, time)?
@@ -54,7 +59,7 @@ pub(crate) fn admit(
         }
         (Body::Unfreeze(unfreeze), Facts::Texts(texts)) => {
             require(state.frozen.remove(&unfreeze.target), "unfreeze.target is not frozen")?;
-            let mut changes = use_texts(ledger, texts, index)?;
+            let mut changes = use_texts(state, ledger, texts, index)?;
             changes.push(Change::Delete {
                 table: table::FROZEN,
                 key: frozen_key(&unfreeze.target)?,
@@ -62,44 +67,50 @@ pub(crate) fn admit(
             changes
         }
         (Body::Recovery(recovery), Facts::Texts(texts)) => {
-            let mut changes = use_texts(ledger, texts, index)?;
+            let mut changes = use_texts(state, ledger, texts, index)?;
             changes.extend(recovered(state, &recovery.action));
             changes
         }
         (Body::Halted(halted), _) => halted_changes(state, halted, index)?,
-        (Body::KeyGenerated(key), _) => {
+        (Body::EpochClosed(closed), Facts::Texts(texts)) => {
+            close_changes(state, ledger, &closed.successor, texts, index)?
+        }
+        (Body::KeyDestroyed(destroyed), Facts::Key(text, texts)) => {
+            destroy_changes(state, ledger, destroyed, text, texts, index, time)?
+        }
+        (Body::KeyGenerated(key), Facts::Key(_, texts)) => {
             require(!state.keys.contains_key(&key.key), "key_generated.key exists already")?;
-            let held = crate::state::HeldKey {
-                role: key.role,
-                algorithm: key.algorithm,
-                cka_id: key.cka_id.clone(),
-                spki: key.spki.clone(),
-            };
-            let change = put(table::KEY, key.key.as_str().into(), &held)?;
+            let mut changes = use_texts(state, ledger, texts, index)?;
+            let held = HeldKey::of(key);
+            changes.push(put(table::KEY, key.key.as_str().into(), &held)?);
             state.keys.insert(key.key.clone(), held);
-            vec![change]
+            changes
         }
         _ => Vec::new(),
     };
+    state.note_fresh(&changes);
     state.last_time = time;
     changes.push(put(table::META, b"last_time".to_vec(), &time)?);
     Ok(changes)
 }
 
-fn frozen_key(target: &FreezeTarget) -> Result<Vec<u8>, KeeperError> {
+/// The key of a freeze in its table.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub(crate) fn frozen_key(target: &FreezeTarget) -> Result<Vec<u8>, KeeperError> {
     serde_json::to_vec(target).map_err(|e| KeeperError::Refused(e.to_string()))
 }
 
 /// Uses signed texts up: each serves once, for ever.
-fn use_texts(ledger: &Ledger, texts: &[Digest], index: u64) -> Result<Vec<Change>, KeeperError> {
+fn use_texts(state: &State, ledger: &Ledger, texts: &[Digest], index: u64) -> Result<Vec<Change>, KeeperError> {
     texts
         .iter()
         .map(|digest| {
-            if let Some(before) = get::<u64>(ledger, table::USED, &digest.0)? {
-                return Err(KeeperError::refused(format!(
-                    "a signed text was used before, by record {before}; each serves once"
-                )));
-            }
+            require(
+                !state.is_taken(ledger, table::USED, &digest.0)?,
+                "a signed text was used before; each serves once",
+            )?;
             put(table::USED, digest.0.to_vec(), &index)
         })
         .collect()
@@ -162,9 +173,10 @@ fn intent_changes(
     let held = state
         .keys
         .get(&intent.key)
+        .filter(|held| !held.gone)
         .ok_or_else(|| KeeperError::refused(format!("intent.key: this keeper holds no key `{}`", intent.key)))?;
     require(
-        held.role == stele_core::record::KeyRole::Ca,
+        held.role == KeyRole::Ca,
         "intent.key signs checkpoints and nothing else",
     )?;
     require(
@@ -181,11 +193,11 @@ fn intent_changes(
             still_complete(state, &intent.key, crl, now)?;
         }
     }
-    let mut changes = use_texts(ledger, &facts.texts, index)?;
+    let mut changes = use_texts(state, ledger, &facts.texts, index)?;
     if let Authority::Plan { plan, step } = intent.authority {
-        let key = [plan.to_be_bytes().as_slice(), &step.to_be_bytes()].concat();
+        let key = step_key(plan, step);
         require(
-            get::<u64>(ledger, table::STEP, &key)?.is_none(),
+            !state.is_taken(ledger, table::STEP, &key)?,
             format!("step {step} of the plan at {plan} was used already"),
         )?;
         require(
@@ -211,7 +223,7 @@ fn intent_changes(
     if let (Some(serial), Some(not_after)) = (&intent.serial, intent.not_after) {
         let key = pair(intent.key.as_str(), serial.as_bytes());
         require(
-            get::<SerialUse>(ledger, table::SERIAL, &key)?.is_none(),
+            !state.is_taken(ledger, table::SERIAL, &key)?,
             format!("intent.serial: {serial} was used before with this key"),
         )?;
         changes.push(put(
@@ -299,7 +311,101 @@ fn failed_changes(state: &mut State, lives: &LiveIntents, failed: &Failed) -> Re
             failed.intent
         ),
     )?;
-    Ok(vec![close(state, failed.intent)])
+    let mut changes = vec![close(state, failed.intent)];
+    // The key was not called, so a ceremony may try its step again, with the serial that was drawn for it.
+    if let Authority::Plan { plan, step } = live.intent.authority {
+        let key = step_key(plan, step);
+        changes.push(Change::Delete {
+            table: table::STEP,
+            key,
+        });
+        if let Some(serial) = &live.intent.serial {
+            let key = pair(live.intent.key.as_str(), serial.as_bytes());
+            changes.push(Change::Delete {
+                table: table::SERIAL,
+                key,
+            });
+        }
+    }
+    Ok(changes)
+}
+
+fn step_key(plan: u64, step: u32) -> Vec<u8> {
+    [plan.to_be_bytes().as_slice(), &step.to_be_bytes()].concat()
+}
+
+/// The end of the epoch: no intent may be open, for its outcome could not be recorded any more.
+fn close_changes(
+    state: &mut State,
+    ledger: &Ledger,
+    successor: &Successor,
+    texts: &[Digest],
+    index: u64,
+) -> Result<Vec<Change>, KeeperError> {
+    if !state.open.is_empty() {
+        return Err(KeeperError::Busy(format!(
+            "{} intents have no outcome yet; apply the file again when they have",
+            state.open.len()
+        )));
+    }
+    require(
+        successor.origin != state.genesis.origin,
+        "epoch_closed.successor has this log's own origin; each epoch has its own",
+    )?;
+    let mut changes = use_texts(state, ledger, texts, index)?;
+    changes.push(put(table::META, b"closed".to_vec(), successor)?);
+    state.closed = Some(successor.clone());
+    Ok(changes)
+}
+
+/// A key that must still sign CRLs stays, unless the operators say that its certificates are abandoned.
+fn destroy_changes(
+    state: &mut State,
+    ledger: &Ledger,
+    destroyed: &KeyDestroyed,
+    text: &KeyText,
+    texts: &[Digest],
+    index: u64,
+    now: Time,
+) -> Result<Vec<Change>, KeeperError> {
+    let held = state
+        .keys
+        .get(&destroyed.key)
+        .filter(|held| !held.gone && held.role == KeyRole::Ca)
+        .ok_or_else(|| KeeperError::refused(format!("this keeper holds no CA key `{}`", destroyed.key)))?;
+    require(
+        Digest::of(&held.spki.0) == destroyed.spki_sha256,
+        "key_destroyed.spki_sha256 is not that of the key",
+    )?;
+    require(
+        state.open.values().all(|open| open.key != destroyed.key),
+        "an intent with this key has no outcome yet",
+    )?;
+    if text.certificates == Remaining::Expired {
+        let used = ledger.scan_state(table::SERIAL, &pair(destroyed.key.as_str(), b""))?;
+        let uses = used
+            .iter()
+            .map(|(_, value)| crate::state::decode::<SerialUse>(table::SERIAL, value));
+        let unexpired = uses
+            .filter(|used| used.as_ref().is_ok_and(|used| used.not_after >= now))
+            .count();
+        require(
+            unexpired == 0,
+            format!(
+                "`{}` must still sign CRLs: {unexpired} of its certificates have not expired; wait, or sign a text that \
+                 says `certificates: abandoned`",
+                destroyed.key
+            ),
+        )?;
+    }
+    let held = HeldKey {
+        gone: true,
+        ..held.clone()
+    };
+    let mut changes = use_texts(state, ledger, texts, index)?;
+    changes.push(put(table::KEY, destroyed.key.as_str().into(), &held)?);
+    state.keys.insert(destroyed.key.clone(), held);
+    Ok(changes)
 }
 
 fn unknown_changes(state: &mut State, unknown: &Unknown, time: Time) -> Result<Vec<Change>, KeeperError> {
@@ -409,7 +515,7 @@ fn revocation_changes(
     )?;
     let mut changes = match (used.purpose, facts) {
         (Purpose::Leaf, _) => Vec::new(),
-        (_, Facts::Texts(texts)) => use_texts(ledger, texts, index)?,
+        (_, Facts::Texts(texts)) => use_texts(state, ledger, texts, index)?,
         _ => {
             return Err(KeeperError::refused(
                 "a CA certificate is revoked by the quorum's signed texts only",

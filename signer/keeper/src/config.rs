@@ -94,6 +94,9 @@ pub(crate) struct Limits {
     pub(crate) restart_gap_days: u64,
     /// The most connections at once.
     pub(crate) connections: usize,
+    /// How long a call of the PKCS#11 module may take, in seconds, before the keeper ends so as to be started again.
+    /// Above the longest wait for a session, which is 30.
+    pub(crate) module_call_seconds: u64,
 }
 
 impl Default for Limits {
@@ -102,6 +105,7 @@ impl Default for Limits {
             clock_step_seconds: 60,
             restart_gap_days: 30,
             connections: 256,
+            module_call_seconds: 90,
         }
     }
 }
@@ -111,6 +115,12 @@ impl Limits {
     #[must_use]
     pub(crate) const fn clock_step(&self) -> Duration {
         Duration::from_secs(self.clock_step_seconds)
+    }
+
+    /// See [`Limits::module_call_seconds`].
+    #[must_use]
+    pub(crate) const fn module_call(&self) -> Duration {
+        Duration::from_secs(self.module_call_seconds)
     }
 
     /// See [`Limits::restart_gap_days`].
@@ -138,6 +148,13 @@ impl Config {
             *place = base.join(&*place);
         }
         config.token.so_pin_file = config.token.so_pin_file.map(|p| base.join(p));
+        if config.limits.module_call_seconds < 60 {
+            return Err(KeeperError::Config(format!(
+                "{}: limits.module_call_seconds: found {}; permitted: 60 or more, above the longest wait for a session",
+                path.display(),
+                config.limits.module_call_seconds
+            )));
+        }
         let mut names: Vec<_> = config
             .ca_keys
             .iter()

@@ -30,9 +30,15 @@ pub(crate) enum KeeperError {
     /// A judgement against what was asked.
     #[error("{0}")]
     Refused(String),
+    /// Too few operators signed.
+    #[error("{0}")]
+    QuorumNotMet(String),
     /// Nothing auditable is done at the moment.
     #[error("{0}")]
     Stopped(String),
+    /// The clock stepped, and nobody has confirmed the time yet.
+    #[error("{0}")]
+    ClockStopped(String),
     /// There is no room at the moment.
     #[error("{0}")]
     Busy(String),
@@ -60,9 +66,39 @@ impl KeeperError {
     pub(crate) const fn code(&self) -> RefusalCode {
         match self {
             Self::Refused(_) | Self::Config(_) => RefusalCode::Refused,
+            Self::QuorumNotMet(_) => RefusalCode::QuorumNotMet,
+            Self::ClockStopped(_) => RefusalCode::ClockStopped,
             Self::Busy(_) => RefusalCode::Busy,
             Self::FateUnknown(_) => RefusalCode::FateUnknown,
             Self::File { .. } | Self::Token(_) | Self::Ledger(_) | Self::Stopped(_) => RefusalCode::Stopped,
+        }
+    }
+}
+
+/// What keeps everything from being signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The clock stepped, or stood still too long; operators confirm the time.
+    Clock(String),
+    /// The state cannot be read, or the epoch is closed.
+    Log(String),
+}
+
+impl Stop {
+    /// Why, in words.
+    #[must_use]
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Clock(why) | Self::Log(why) => why,
+        }
+    }
+}
+
+impl From<Stop> for KeeperError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Clock(why) => Self::ClockStopped(why),
+            Stop::Log(why) => Self::Stopped(why),
         }
     }
 }

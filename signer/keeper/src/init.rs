@@ -6,13 +6,8 @@ use std::time::Duration;
 
 use stele_core::ceremony::{CeremonyFile as _, RequestedKey, SignerRequest, VERSION};
 use stele_core::checkpoint::NoteVerifier;
-use stele_core::names::{Attribute, AttributeType, Subject};
-use stele_core::record::{
-    Authority, Body, Genesis, Intent, Issued, KeyGenerated, KeyRole, Payload, Purpose, Record, RequestRef,
-    TokenDescription, TokenLogin,
-};
-use stele_core::tbs::{assemble_csr, csr_info};
-use stele_core::types::{CallerSan, Digest, Time, hex};
+use stele_core::record::{Authority, Body, Genesis, KeyGenerated, KeyRole, Record, TokenDescription, TokenLogin};
+use stele_core::types::{Digest, Time, hex};
 use stele_hsm::{Token, TokenInfo, TokenKey, TokenSpec, init_token};
 use stele_ledger::Ledger;
 
@@ -21,10 +16,11 @@ use crate::config::{CaKeyConfig, Config};
 use crate::error::KeeperError;
 use crate::examine::Asker;
 use crate::keeper::Keeper;
+use crate::key_order::request_csr;
 use crate::state::{HeldKey, put, table};
 
 /// How long a signature may wait for the token.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Name and version of this software, as record 0 has it.
 pub(crate) const SOFTWARE: &str = concat!("stele ", env!("CARGO_PKG_VERSION"));
@@ -46,26 +42,12 @@ pub(crate) fn describe(info: &TokenInfo) -> TokenDescription {
 /// # Errors
 /// When anything of it exists already, or a step fails; what was made until then is named and left for inspection.
 pub(crate) fn init(config: &Config, request_out: Option<&Path>) -> Result<(), KeeperError> {
-    if config.ledger.exists() {
-        return Err(KeeperError::Config(format!(
-            "ledger: {} exists already; init never touches a log",
-            config.ledger.display()
-        )));
-    }
-    if let Some(path) = request_out.filter(|p| p.exists()) {
-        return Err(KeeperError::Config(format!(
-            "{} exists already; nothing is overwritten",
-            path.display()
-        )));
-    }
-    let so_pin_file = config.token.so_pin_file.as_deref();
-    let so_pin = crate::pin::read(
-        so_pin_file.ok_or_else(|| KeeperError::Config("token.so_pin_file: missing; init needs it".to_owned()))?,
-    )?;
+    refuse_existing(config, request_out)?;
+    let so_pin = crate::pin::read_so(config)?;
     let pin = crate::pin::read(&config.token.pin_file)?;
     let info = init_token(&config.token.module, &config.token.label, &so_pin, &pin)?;
     tracing::info!(label = %info.label, serial = %info.serial, "the token is initialised");
-    let token = Token::open(&spec(config, Some(info.serial.clone())), &pin)?;
+    let token = crate::pin::open_token(config, &spec(config, Some(info.serial.clone())), &pin)?;
     let checkpoint_key = token.generate(&config.checkpoint_key.name, config.checkpoint_key.algorithm)?;
     begin_log(config, &token, &checkpoint_key)?;
     let ledger = Ledger::open(&config.ledger)?;
@@ -95,6 +77,26 @@ pub(crate) fn init(config: &Config, request_out: Option<&Path>) -> Result<(), Ke
     }
 }
 
+/// Refuses to begin where something lies already.
+///
+/// # Errors
+/// When there is a log, or a file in the way.
+pub(crate) fn refuse_existing(config: &Config, out: Option<&Path>) -> Result<(), KeeperError> {
+    if config.ledger.exists() {
+        return Err(KeeperError::Config(format!(
+            "ledger: {} exists already; init never touches a log",
+            config.ledger.display()
+        )));
+    }
+    match out.filter(|path| path.exists()) {
+        Some(path) => Err(KeeperError::Config(format!(
+            "{} exists already; nothing is overwritten",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Where the token is, with the serial that is known.
 #[must_use]
 pub(crate) fn spec(config: &Config, serial: Option<String>) -> TokenSpec {
@@ -106,7 +108,11 @@ pub(crate) fn spec(config: &Config, serial: Option<String>) -> TokenSpec {
     }
 }
 
-fn now() -> Result<Time, KeeperError> {
+/// The time.
+///
+/// # Errors
+/// Never, for a clock that was just started.
+pub(crate) fn now() -> Result<Time, KeeperError> {
     match Clock::start(Duration::MAX).read() {
         Reading::Good(now) => Ok(now),
         Reading::Stepped { .. } => Err(KeeperError::Stopped("the clock steps".to_owned())),
@@ -156,12 +162,7 @@ fn append(ledger: &mut Ledger, bodies: Vec<Body>, keys: &[(&TokenKey, KeyRole)])
     let mut changes = keys
         .iter()
         .map(|(key, role)| {
-            let held = HeldKey {
-                role: *role,
-                algorithm: key.algorithm,
-                cka_id: hex(&key.cka_id),
-                spki: key.spki_der.clone().into(),
-            };
+            let held = HeldKey::of(&generated(key, *role));
             put(table::KEY, key.name.as_str().into(), &held)
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -183,53 +184,11 @@ fn generated(key: &TokenKey, role: KeyRole) -> KeyGenerated {
     }
 }
 
-/// A CSR for each CA key: recorded, signed and recorded, like every other signature.
+/// A CSR for each CA key.
 fn request_csrs(keeper: &Keeper, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Vec<RequestedKey>, KeeperError> {
     keys.iter()
         .map(|(config, key)| {
-            let subject = Subject(vec![Attribute {
-                kind: AttributeType::CommonName,
-                value: config.common_name.clone(),
-            }]);
-            let info = csr_info(&subject, &key.spki_der)?;
-            let digest = Digest::of(&info);
-            let request = RequestRef {
-                caller: CallerSan::Unix("init".to_owned()),
-                id: format!("init:{}", key.name).parse()?,
-                attempt: 1,
-                digest,
-            };
-            let algorithm = key.algorithm.default_signature();
-            let intent = Intent {
-                purpose: Purpose::Csr,
-                request: request.clone(),
-                profile: None,
-                bundle: None,
-                key: key.name.clone(),
-                spki_sha256: key.spki_sha256(),
-                algorithm,
-                tbs: Payload::of(&info, Vec::new()),
-                tbs_sha256: digest,
-                serial: None,
-                not_after: None,
-                asked: None,
-                proposal: None,
-                previous: None,
-                authority: Authority::Bootstrap,
-            };
-            let at = keeper.append(Body::Intent(Box::new(intent)), Asker::Init)?;
-            let signature = keeper.sign(at.index, DEADLINE)?;
-            let csr = assemble_csr(&info, algorithm, &signature)?;
-            let issued = Issued {
-                intent: at.index,
-                request,
-                purpose: Purpose::Csr,
-                key: key.name.clone(),
-                serial: None,
-                sha256: Digest::of(&csr),
-                signed: Payload::of(&csr, Vec::new()),
-            };
-            keeper.commit(Body::Issued(Box::new(issued)), Asker::Init)?;
+            let csr = request_csr(keeper, key, &config.common_name, Authority::Bootstrap, Asker::Init)?;
             Ok(RequestedKey {
                 key: key.name.clone(),
                 spki_sha256: key.spki_sha256(),
@@ -240,7 +199,10 @@ fn request_csrs(keeper: &Keeper, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Ve
 }
 
 /// Writes a new file, durably.
-fn create_new(path: &Path, bytes: &[u8]) -> Result<(), KeeperError> {
+///
+/// # Errors
+/// When there is one, or it cannot be written.
+pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), KeeperError> {
     let fail = |cause| KeeperError::file(path, cause);
     let mut file = std::fs::File::create_new(path).map_err(fail)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use stele_core::authority::texts::KeyText;
 use stele_core::checkpoint::{self, NoteVerifier};
 use stele_core::keeping::{Appended, Committed};
 use stele_core::merkle::HashReader as _;
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
-use stele_core::types::{Digest, KeyName, unhex};
-use stele_hsm::{SignError, Token, TokenKey};
+use stele_core::types::{Digest, KeyName, SignedText, unhex};
+use stele_hsm::{KeyOrigin, SignError, Token, TokenKey};
 use stele_ledger::{Change, Ledger, RecentHashes};
 
 use crate::admit::{still_complete, still_permitted};
@@ -19,13 +20,15 @@ use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading};
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::error::KeeperError;
+use crate::error::{KeeperError, Stop};
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
 use crate::mending::Mending;
 use crate::pace::Pace;
+use crate::policy;
 use crate::reading::Readers;
-use crate::state::State;
+use crate::state::{Standing, State, closed_epoch};
+use crate::watchdog::Watchdog;
 use crate::witness::Witnesses;
 use crate::writer::{Job, Shared, Writer, Written};
 
@@ -47,9 +50,11 @@ pub(crate) struct Keeper {
     /// The open connections.
     pub(crate) connections: Connections,
     recent: RecentHashes,
+    /// Ends the process when a call of the module hangs.
+    pub(crate) watch: Arc<Watchdog>,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
-    keys: BTreeMap<KeyName, TokenKey>,
+    keys: RwLock<BTreeMap<KeyName, TokenKey>>,
     pub(crate) shared: Arc<Shared>,
     /// What witnesses cosigned.
     pub(crate) witnesses: Witnesses,
@@ -90,7 +95,10 @@ impl Keeper {
         }
         let witnesses = Witnesses::load(&ledger)?;
         let clock = Clock::start(config.limits.clock_step());
-        let stopped = restart_gap(&state, &clock, config);
+        let stopped = match &state.closed {
+            Some(successor) => Some(closed_epoch(successor)),
+            None => restart_gap(&state, &clock, config).map(Stop::Clock),
+        };
         let checkpoints = Checkpoints::new(
             genesis.origin.clone(),
             ledger.size(),
@@ -111,7 +119,16 @@ impl Keeper {
         let token = Arc::new(token);
         let instance = stele_core::types::hex(&token.random(8)?);
         let recent = ledger.recent_hashes();
-        let threads = spawn(ledger, &shared, receiver, &jobs, &token, checkpoint_key, &vkey)?;
+        let watch = Arc::new(Watchdog::start(config.limits.module_call())?);
+        let threads = spawn(
+            ledger,
+            &shared,
+            receiver,
+            &jobs,
+            (&token, &watch),
+            checkpoint_key,
+            &vkey,
+        )?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
             connections: Connections::new(instance.clone()),
@@ -119,9 +136,10 @@ impl Keeper {
             genesis,
             readers,
             recent,
+            watch,
             first_bundle: config.first_bundle,
             token,
-            keys,
+            keys: RwLock::new(keys),
             shared,
             witnesses,
             jobs,
@@ -130,15 +148,53 @@ impl Keeper {
     }
 
     /// The CA keys.
-    pub(crate) fn ca_keys(&self) -> impl Iterator<Item = &TokenKey> {
+    pub(crate) fn ca_keys(&self) -> Vec<TokenKey> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ca: Vec<KeyName> = state
-            .keys
-            .iter()
-            .filter(|(_, k)| k.role == KeyRole::Ca)
-            .map(|(n, _)| n.clone())
-            .collect();
-        self.keys.values().filter(move |k| ca.contains(&k.name))
+        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let of_role = |key: &&TokenKey| state.keys.get(&key.name).is_some_and(|k| k.role == KeyRole::Ca);
+        held.values().filter(of_role).cloned().collect()
+    }
+
+    /// Uses a key from now on, or no more.
+    pub(crate) fn set_key(&self, name: &KeyName, key: Option<TokenKey>) {
+        let mut held = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        match key {
+            Some(key) => held.insert(name.clone(), key),
+            None => held.remove(name),
+        };
+    }
+
+    /// The key of this name in the token.
+    ///
+    /// # Errors
+    /// When this keeper holds none.
+    pub(crate) fn key(&self, name: &KeyName) -> Result<TokenKey, KeeperError> {
+        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        held.get(name)
+            .cloned()
+            .ok_or_else(|| KeeperError::refused(format!("the key `{name}` is not in the token")))
+    }
+
+    /// The token.
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// What the state says of the newest bundle.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.shared.standing()
+    }
+
+    /// Whether the epoch is closed: then nothing is appended and nothing but the last checkpoint is signed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed.is_some()
+    }
+
+    /// Whether the log has a key of this name, or had one: names are not used again.
+    pub(crate) fn knows_key(&self, name: &KeyName) -> bool {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.keys.contains_key(name)
     }
 
     /// The durable size of the log.
@@ -149,8 +205,10 @@ impl Keeper {
 
     /// Why nothing is signed, or nothing recorded, at the moment.
     #[must_use]
-    pub(crate) fn stopped(&self) -> Option<String> {
-        self.shared.stopped().or_else(|| self.shared.mending.failure())
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        self.shared
+            .stopped()
+            .or_else(|| self.shared.mending.failure().map(Stop::Log))
     }
 
     /// Index of the newest bundle's record.
@@ -197,17 +255,14 @@ impl Keeper {
         self.write(body, bytes, asker)
     }
 
-    /// `bytes` are the body's canonical form.
-    fn write(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
-        if let Body::Intent(intent) = &body {
-            self.require_witnessed(intent)?;
-        }
+    /// What an examination needs to know now.
+    fn surroundings(&self) -> Surroundings<'_> {
         let standing = self.shared.standing();
         let now = match self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner).read() {
             Reading::Good(now) => now,
             Reading::Stepped { expected, .. } => expected.max(standing.last_time),
         };
-        let around = Surroundings {
+        Surroundings {
             purpose: self.genesis.purpose,
             origin: &self.genesis.origin,
             bundle: standing.bundle.clone(),
@@ -215,8 +270,23 @@ impl Keeper {
             authority_origin: standing.authority_origin.clone(),
             now,
             readers: &self.readers,
-        };
-        let examined = examine(body, asker, &around)?;
+        }
+    }
+
+    /// What operators' texts about a key say, once they suffice.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub(crate) fn examine_key(&self, texts: &[SignedText]) -> Result<KeyText, KeeperError> {
+        policy::examine_key(texts, &self.surroundings()).map(|(text, _)| text)
+    }
+
+    /// `bytes` are the body's canonical form.
+    fn write(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
+        if let Body::Intent(intent) = &body {
+            self.require_witnessed(intent)?;
+        }
+        let examined = examine(body, asker, &self.surroundings())?;
         let (reply, answer) = sync_channel(1);
         self.jobs
             .try_send(Job::Append(Box::new(examined), bytes, reply))
@@ -234,8 +304,8 @@ impl Keeper {
     /// # Errors
     /// [`KeeperError::FateUnknown`] when the key may have signed; anything else when it did not.
     pub(crate) fn sign(&self, index: u64, deadline: Duration) -> Result<Vec<u8>, KeeperError> {
-        if let Some(why) = self.shared.stopped() {
-            return Err(KeeperError::Stopped(why));
+        if let Some(stop) = self.shared.stopped() {
+            return Err(stop.into());
         }
         self.shared.lives.call(index)?;
         let live = self
@@ -272,13 +342,11 @@ impl Keeper {
             let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             still_complete(&state, &live.intent.key, crl, state.last_time)?;
         }
-        let key = self
-            .keys
-            .get(&live.intent.key)
-            .ok_or_else(|| KeeperError::refused("the key is not in the token"))?;
+        let key = self.key(&live.intent.key)?;
         let _busy = self.shared.checkpoints.pace.signing();
+        let _watched = self.watch.begin("sign");
         self.token
-            .sign(key, live.intent.algorithm, &live.tbs, deadline)
+            .sign(&key, live.intent.algorithm, &live.tbs, deadline)
             .map_err(|error| match error {
                 SignError::NotCalled(cause) => KeeperError::Token(cause),
                 SignError::FateUnknown(cause) => KeeperError::FateUnknown(cause.to_string()),
@@ -410,6 +478,7 @@ impl Keeper {
     /// # Errors
     /// When the token gives none.
     pub(crate) fn random(&self, length: u32) -> Result<Vec<u8>, KeeperError> {
+        let _watched = self.watch.begin("draw random bytes");
         Ok(self.token.random(length)?)
     }
 
@@ -418,6 +487,7 @@ impl Keeper {
     /// # Errors
     /// When it does not.
     pub(crate) fn probe(&self) -> Result<(), KeeperError> {
+        let _watched = self.watch.begin("probe");
         Ok(self.token.probe()?)
     }
 
@@ -451,14 +521,28 @@ impl Keeper {
 }
 
 fn find_keys(token: &Token, state: &State) -> Result<BTreeMap<KeyName, TokenKey>, KeeperError> {
-    state
-        .keys
-        .iter()
-        .map(|(name, held)| {
-            let id = unhex("cka_id", &held.cka_id)?;
-            Ok((name.clone(), token.find(name, &id, Digest::of(&held.spki.0))?))
-        })
-        .collect()
+    let held = state.keys.iter().filter(|(_, held)| !held.gone);
+    held.map(|(name, held)| {
+        let (id, spki) = (unhex("cka_id", &held.cka_id)?, Digest::of(&held.spki.0));
+        let key = token.find_of_origin(name, &id, spki, origin_of(&held.provenance)?)?;
+        Ok((name.clone(), key))
+    })
+    .collect()
+}
+
+/// What a record says of a key's way into the token.
+///
+/// # Errors
+/// When the word is unknown.
+pub(crate) fn origin_of(provenance: &str) -> Result<KeyOrigin, KeeperError> {
+    match provenance {
+        "generated" => Ok(KeyOrigin::Generated),
+        "cloned" => Ok(KeyOrigin::Cloned),
+        "trusted_wrap" => Ok(KeyOrigin::TrustedWrap),
+        other => Err(KeeperError::refused(format!(
+            "provenance: found `{other}`; permitted: generated, cloned or trusted_wrap"
+        ))),
+    }
 }
 
 fn checkpoint_key<'k>(state: &State, keys: &'k BTreeMap<KeyName, TokenKey>) -> Result<&'k TokenKey, KeeperError> {
@@ -485,7 +569,7 @@ fn spawn(
     shared: &Arc<Shared>,
     receiver: Receiver<Job>,
     jobs: &SyncSender<Job>,
-    token: &Arc<Token>,
+    (token, watch): (&Arc<Token>, &Arc<Watchdog>),
     key: TokenKey,
     vkey: &NoteVerifier,
 ) -> Result<Threads, KeeperError> {
@@ -494,10 +578,12 @@ fn spawn(
     let writer = Writer::new(ledger, shared.clone(), receiver);
     let writer = thread("writer").spawn(move || writer.run()).map_err(failed)?;
     let (shared, jobs, token, vkey) = (shared.clone(), jobs.clone(), token.clone(), vkey.clone());
+    let watch = watch.clone();
     let checkpointer = thread("checkpointer")
         .spawn(move || {
             let algorithm = key.algorithm.checkpoint_signature();
             let sign = |body: &str| {
+                let _watched = watch.begin("sign a checkpoint");
                 let signature = token
                     .sign(&key, algorithm, body.as_bytes(), CHECKPOINT_DEADLINE)
                     .map_err(|e| KeeperError::Stopped(e.to_string()))?;

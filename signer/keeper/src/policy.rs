@@ -1,19 +1,22 @@
 //! What operators signed, and what the bundle allows, judged by the keeper itself: its caller may be hostile.
 
 use stele_core::authority::texts::{
-    ApprovalText, BundleText, Decision, OperatorText, PlanText, RecoveryText, StopAction, StopText,
+    ApprovalText, BundleText, CloseText, Decision, KeyText, OperatorText, PlanText, RecoveryText, StopAction, StopText,
+    SuccessionText,
 };
 use stele_core::authority::{Action, Authority as Rules, Bundle, CeilingKind, VerifiedText, ceiling, counted};
 use stele_core::ceremony;
+use stele_core::checkpoint::NoteVerifier;
 use stele_core::crl::CrlView;
+use stele_core::epoch::{CarryOver, frozen_name};
 use stele_core::keycheck::PublicKey;
 use stele_core::profile::{Approval, Profile};
 use stele_core::record::{
-    Authority, BundleAdopted, FreezeTarget, Intent, Plan, ProfileRef, Purpose, Record, Recovery, Revocation, Unfreeze,
+    Authority, BundleAdopted, EpochClosed, Intent, Plan, ProfileRef, Purpose, Record, Recovery, Revocation, Unfreeze,
 };
 use stele_core::sshsig;
 use stele_core::tbs::parse_certificate;
-use stele_core::types::{CallerSan, Digest, KeyName, Origin, SignedText};
+use stele_core::types::{CallerSan, Digest, KeyName, Origin, SignedText, Time};
 use stele_ledger::Ledger;
 
 use crate::error::KeeperError;
@@ -72,14 +75,14 @@ fn require_quorum<T>(
     let signers: Vec<VerifiedText> = signed.iter().map(|s| s.by.clone()).collect();
     let people = counted(rules, &rule.role, &signers, requester);
     let needed = rule.m.max(1) as usize;
-    require(
-        people.len() >= needed,
-        format!(
-            "{} of {needed} operators with the role `{}` signed; one person counts once, the requester's operator not at all",
-            people.len(),
-            rule.role
-        ),
-    )
+    if people.len() >= needed {
+        return Ok(());
+    }
+    Err(KeeperError::QuorumNotMet(format!(
+        "{} of {needed} operators with the role `{}` signed; one person counts once, the requester's operator not at all",
+        people.len(),
+        rule.role
+    )))
 }
 
 fn digests<T>(signed: &[Signed<T>]) -> Vec<Digest> {
@@ -350,23 +353,13 @@ fn approvals(
     }
     let signers: Vec<VerifiedText> = signed.iter().map(|s| s.by.clone()).collect();
     let people = counted(rules, role, &signers, Some(&intent.request.caller));
-    require(
-        people.len() >= needed,
-        format!(
+    if people.len() < needed {
+        return Err(KeeperError::QuorumNotMet(format!(
             "{} of {needed} operators with the role `{role}` approved; one person counts once, the requester's operator not at all",
             people.len()
-        ),
-    )?;
-    Ok(digests(&signed))
-}
-
-/// How a freeze target stands in a signed text.
-fn target_text(target: &FreezeTarget) -> String {
-    match target {
-        FreezeTarget::Issuer(key) => format!("key:{key}"),
-        FreezeTarget::Profile(profile) => format!("profile:{profile}"),
-        FreezeTarget::Caller(caller) => format!("caller:{caller}"),
+        )));
     }
+    Ok(digests(&signed))
 }
 
 fn examine_stop(
@@ -375,11 +368,13 @@ fn examine_stop(
     target: &str,
     by: Action,
     around: &Surroundings<'_>,
+    fits: impl Fn(&StopText) -> Result<(), KeeperError>,
 ) -> Result<Vec<Digest>, KeeperError> {
     let bundle = around.bundle()?;
     let signed = read::<StopText>(texts)?;
     for signed in &signed {
         signed.text.check(around.origin, around.now)?;
+        fits(&signed.text)?;
         require(
             signed.text.action == action && signed.text.target == target,
             format!("a signed text is not about `{action}` of `{target}`"),
@@ -394,9 +389,10 @@ pub(crate) fn examine_unfreeze(unfreeze: &Unfreeze, around: &Surroundings<'_>) -
     examine_stop(
         &unfreeze.texts,
         StopAction::Unfreeze,
-        &target_text(&unfreeze.target),
+        &frozen_name(&unfreeze.target),
         Action::Unfreeze,
         around,
+        |_| Ok(()),
     )
 }
 
@@ -412,6 +408,16 @@ pub(crate) fn examine_revocation(
         &target,
         Action::CaRevocation,
         around,
+        |text| {
+            require(
+                text.crl_reason() == revocation.reason,
+                format!(
+                    "revocation.reason is {:?}; the signed text says {:?}: its reason begins with the CRL reason, as in `ca-compromise: words`",
+                    revocation.reason,
+                    text.crl_reason()
+                ),
+            )
+        },
     )
 }
 
@@ -428,6 +434,72 @@ pub(crate) fn examine_recovery(recovery: &Recovery, around: &Surroundings<'_>) -
     }
     require_quorum(bundle.authority(), Action::Recovery, &signed, None)?;
     Ok(digests(&signed))
+}
+
+/// The quorum closes the epoch.
+pub(crate) fn examine_close(closed: &EpochClosed, around: &Surroundings<'_>) -> Result<Vec<Digest>, KeeperError> {
+    let bundle = around.bundle()?;
+    closed.successor.vkey.parse::<NoteVerifier>()?;
+    let signed = read::<CloseText>(&closed.texts)?;
+    for signed in &signed {
+        signed.text.check(around.origin, around.now)?;
+        require(
+            signed.text.successor == closed.successor.origin && signed.text.successor_vkey == closed.successor.vkey,
+            "a signed text names another successor",
+        )?;
+    }
+    require_quorum(bundle.authority(), Action::Recovery, &signed, None)?;
+    Ok(digests(&signed))
+}
+
+/// The quorum of the carried bundle begins a log that continues another.
+pub(crate) fn examine_succession(
+    carry: &CarryOver,
+    sha256: Digest,
+    bundle: &Bundle,
+    texts: &[SignedText],
+    now: Time,
+) -> Result<(), KeeperError> {
+    let signed = read::<SuccessionText>(texts)?;
+    for signed in &signed {
+        signed.text.check(&carry.successor.origin, now)?;
+        require(
+            signed.text == carry.text(sha256, signed.text.expires)?,
+            "a signed text is about another carry-over",
+        )?;
+    }
+    require_quorum(bundle.authority(), Action::Recovery, &signed, None)
+}
+
+/// What operators say about a key: one text, which is returned with what it uses up.
+pub(crate) fn examine_key(
+    texts: &[SignedText],
+    around: &Surroundings<'_>,
+) -> Result<(KeyText, Vec<Digest>), KeeperError> {
+    let bundle = around.bundle()?;
+    let signed = read::<KeyText>(texts)?;
+    for signed in &signed {
+        signed.text.check(around.origin, around.now)?;
+    }
+    let first = signed.first().map(|s| s.text.clone());
+    let text = first.filter(|first| signed.iter().all(|s| s.text == *first));
+    let text = text.ok_or_else(|| KeeperError::refused("the signed texts differ; all sign the same words"))?;
+    require_quorum(bundle.authority(), Action::Key, &signed, None)?;
+    Ok((text, digests(&signed)))
+}
+
+/// A plan's step may be within the key's ceiling only, where the bundle has one for it.
+pub(crate) fn examine_step(intent: &Intent, facts: &IntentFacts, around: &Surroundings<'_>) -> Result<(), KeeperError> {
+    let Some(limits) = around.bundle()?.authority().ceiling(&intent.key) else {
+        return Ok(());
+    };
+    if let Some(view) = &facts.certificate {
+        ceiling::check(view, limits)?;
+    }
+    require(
+        facts.crl.is_none() || limits.kinds.contains(&CeilingKind::Crl),
+        format!("`{}` signs no CRLs: ceiling.kinds", intent.key),
+    )
 }
 
 /// A CA certificate is for a key that the bundle names.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use stele_core::checkpoint::TilePath;
 use stele_core::checkpoint::tile::TileKind;
+use stele_core::types::SignedText;
 use stele_keeper_client::frame;
 use stele_keeper_client::protocol::{self as wire, Answer, Ask, Empty, PROTOCOL, Reply, Request};
 
@@ -249,6 +250,18 @@ fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError>
             Answer::Done(Empty {})
         }
         Ask::CrlState(query) => crl_state(keeper, &query)?,
+        Ask::Key(order) => {
+            let texts = order.texts.into_iter();
+            let signed = texts.map(|t| SignedText {
+                text: t.text,
+                signature: t.signature,
+            });
+            let done = crate::key_order::carry_out(keeper, signed.collect())?;
+            Answer::KeyDone(wire::KeyDone {
+                index: done.index,
+                csr: done.csr.unwrap_or_default(),
+            })
+        }
         Ask::Probe(_) => {
             keeper.probe()?;
             Answer::Done(Empty {})
@@ -289,13 +302,18 @@ fn status(keeper: &Keeper) -> wire::Status {
         instance: keeper.instance.clone(),
         keys: keeper
             .ca_keys()
+            .into_iter()
             .map(|k| wire::Key {
                 name: k.name.to_string(),
-                spki: k.spki_der.clone(),
+                spki: k.spki_der,
             })
             .collect(),
         bundle_index_plus_one: keeper.bundle_index().map_or(0, |i| i + 1),
-        stopped: keeper.stopped().or_else(|| keeper.unwitnessed()).unwrap_or_default(),
+        stopped: keeper
+            .stopped()
+            .map(|stop| stop.why().to_owned())
+            .or_else(|| keeper.unwitnessed())
+            .unwrap_or_default(),
     }
 }
 

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stele_core::authority::Bundle;
-use stele_core::record::{Body, FreezeTarget, Genesis, KeyRole, Purpose, Record};
+use stele_core::ceremony::CeremonyFile as _;
+use stele_core::epoch::CarryOver;
+use stele_core::record::{Body, FreezeTarget, Genesis, KeyGenerated, KeyRole, Purpose, Record, Successor};
 use stele_core::types::{B64, Digest, KeyAlgorithm, KeyName, Origin, Serial, Time};
-use stele_ledger::{Change, Ledger};
+use stele_ledger::{Change, Ledger, LedgerReader};
 
-use crate::error::KeeperError;
+use crate::error::{KeeperError, Stop};
 
 /// Tables of the state.
 pub(crate) mod table {
-    /// Single values: `last_time`, `bundle`, `authority_origin`, `cosigned`, `halted`.
+    /// Single values: `last_time`, `bundle`, `authority_origin`, `closed`, `cosigned`, `halted`.
     pub(crate) const META: &str = "meta";
     /// Key name to [`super::HeldKey`].
     pub(crate) const KEY: &str = "key";
@@ -50,6 +52,31 @@ pub(crate) struct HeldKey {
     pub(crate) cka_id: String,
     /// Its SPKI.
     pub(crate) spki: B64,
+    /// How it came into the token.
+    #[serde(default = "generated")]
+    pub(crate) provenance: String,
+    /// Whether it was destroyed, or left behind with an earlier token; its name stays taken.
+    #[serde(default)]
+    pub(crate) gone: bool,
+}
+
+impl HeldKey {
+    /// The key that a record says was generated.
+    #[must_use]
+    pub(crate) fn of(generated: &KeyGenerated) -> Self {
+        Self {
+            role: generated.role,
+            algorithm: generated.algorithm,
+            cka_id: generated.cka_id.clone(),
+            spki: generated.spki.clone(),
+            provenance: generated.provenance.clone(),
+            gone: false,
+        }
+    }
+}
+
+fn generated() -> String {
+    "generated".to_owned()
 }
 
 /// What matters of a CA certificate.
@@ -128,6 +155,19 @@ pub(crate) struct State {
     pub(crate) crl_numbers: HashMap<KeyName, u64>,
     /// Why signing has halted until operators confirm this history.
     pub(crate) halted: Option<String>,
+    /// The log that goes on, once this one is closed.
+    pub(crate) closed: Option<Successor>,
+    /// What the batch under way puts into tables that are looked up on disk, where it is not yet.
+    fresh: HashSet<(&'static str, Vec<u8>)>,
+}
+
+/// Why nothing is signed in a closed epoch.
+#[must_use]
+pub(crate) fn closed_epoch(successor: &Successor) -> Stop {
+    Stop::Log(format!(
+        "the epoch is closed and `{}` goes on; this log appends and signs nothing more",
+        successor.origin
+    ))
 }
 
 /// What threads beside the writer judge by. It is of the durable state and never of a batch under way, so that nobody
@@ -159,7 +199,11 @@ pub(crate) fn pair(name: &str, rest: &[u8]) -> Vec<u8> {
     [name.as_bytes(), &[0], rest].concat()
 }
 
-fn decode<T: DeserializeOwned>(table: &str, value: &[u8]) -> Result<T, KeeperError> {
+/// Reads a JSON value of the state.
+///
+/// # Errors
+/// When it is damaged.
+pub(crate) fn decode<T: DeserializeOwned>(table: &str, value: &[u8]) -> Result<T, KeeperError> {
     serde_json::from_slice(value).map_err(|e| {
         KeeperError::Stopped(format!(
             "the keeper's state, table {table}: {e}; restore the log from its backup"
@@ -220,6 +264,25 @@ fn name_and_serial(key: &[u8]) -> Option<(KeyName, Serial)> {
     Some((name(key.get(..at)?)?, Serial::from_unsigned(key.get(at + 1..)?).ok()?))
 }
 
+/// The bundle that the record at `index` brought: by adoption, or from the log before.
+fn adopted(reader: &LedgerReader, index: u64) -> Result<Adopted, KeeperError> {
+    let chunks = crate::reading::Chunks(reader);
+    let bundle = match Record::decode(&reader.entry(index)?)?.body {
+        Body::BundleAdopted(adopted) => Bundle::parse(&adopted.bundle.resolve(&chunks)?)?,
+        Body::CarriedOver(carried) => {
+            let bytes = carried.carry_over.resolve(&chunks)?;
+            Bundle::parse(CarryOver::decode(&bytes)?.bundle.as_bytes())?
+        }
+        other => {
+            return Err(KeeperError::Stopped(format!(
+                "record {index} is of kind {}, not bundle_adopted or carried_over",
+                other.kind()
+            )));
+        }
+    };
+    Ok(Adopted { index, bundle })
+}
+
 impl State {
     /// Reads the mirror from the store; the time it takes does not depend on the log's size.
     ///
@@ -238,21 +301,7 @@ impl State {
         };
         let bundle = match get::<u64>(ledger, table::META, b"bundle")? {
             None => None,
-            Some(index) => match Record::decode(&reader.entry(index)?)?.body {
-                Body::BundleAdopted(adopted) => {
-                    let bytes = adopted.bundle.resolve(&crate::reading::Chunks(&reader))?;
-                    Some(Arc::new(Adopted {
-                        index,
-                        bundle: Bundle::parse(&bytes)?,
-                    }))
-                }
-                other => {
-                    return Err(KeeperError::Stopped(format!(
-                        "record {index} is of kind {}, not bundle_adopted",
-                        other.kind()
-                    )));
-                }
-            },
+            Some(index) => Some(Arc::new(adopted(&reader, index)?)),
         };
         let frozen: BTreeMap<Vec<u8>, u64> = map(ledger, table::FROZEN, |k| Some(k.to_vec()))?;
         Ok(Self {
@@ -269,8 +318,33 @@ impl State {
                 .collect::<Result<_, _>>()?,
             gone: map(ledger, table::GONE, name_and_serial)?,
             crl_numbers: map(ledger, table::CRL, name)?.into_iter().collect(),
+            closed: get(ledger, table::META, b"closed")?,
+            fresh: HashSet::new(),
             halted: get(ledger, table::META, b"halted")?,
         })
+    }
+
+    /// Forgets what earlier batches put: it is on disk by now.
+    pub(crate) fn begin_batch(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// Notes what a record of the batch under way puts.
+    pub(crate) fn note_fresh(&mut self, changes: &[Change]) {
+        let looked_up = [table::USED, table::STEP, table::SERIAL];
+        let puts = changes.iter().filter_map(|change| match change {
+            Change::Put { table, key, .. } if looked_up.contains(table) => Some((*table, key.clone())),
+            _ => None,
+        });
+        self.fresh.extend(puts);
+    }
+
+    /// Whether a key stands in a table: on disk, or put by an earlier record of the batch under way.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn is_taken(&self, ledger: &Ledger, table: &'static str, key: &[u8]) -> Result<bool, KeeperError> {
+        Ok(self.fresh.contains(&(table, key.to_vec())) || ledger.get_state(table, key)?.is_some())
     }
 
     /// Digest of the newest bundle.

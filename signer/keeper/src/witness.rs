@@ -2,6 +2,7 @@
 //! then the permitted lag passes; it cannot make them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -66,11 +67,13 @@ impl Held {
     }
 }
 
-/// The newest cosigned checkpoint, and the times of the records that the lag is measured from.
+/// The newest cosigned checkpoint, what was published, and the times of the records that the lag is measured from.
 #[derive(Debug, Default)]
 pub(crate) struct Witnesses {
     held: Mutex<Option<Arc<Held>>>,
     times: Mutex<BTreeMap<u64, Time>>,
+    /// The largest size that was published, or may have been in an earlier life: whoever saw it must not be shown less.
+    published: AtomicU64,
 }
 
 impl Witnesses {
@@ -83,6 +86,7 @@ impl Witnesses {
         Ok(Self {
             held: Mutex::new(held.map(Arc::new)),
             times: Mutex::default(),
+            published: AtomicU64::new(ledger.size()),
         })
     }
 
@@ -199,7 +203,10 @@ impl Keeper {
         self.append(Body::Halted(halted), Asker::Itself)
             .map(drop)
             // What cannot be recorded stops all the same, for this life; the other checkpoint will be seen again.
-            .inspect_err(|_| self.shared.set_stopped(Some(format!("witnesses: {found}"))))
+            .inspect_err(|_| {
+                self.shared
+                    .set_stopped(Some(crate::error::Stop::Log(format!("witnesses: {found}"))))
+            })
     }
 
     /// The newest checkpoint, with its cosignatures where it has them.
@@ -213,7 +220,7 @@ impl Keeper {
     }
 
     /// The checkpoint for the public: under a policy the newest that the quorum cosigned, unless that lags more than a
-    /// short time behind; then the newest.
+    /// short time behind; then the newest. It never goes back.
     ///
     /// # Errors
     /// When the token does not sign one in time.
@@ -226,11 +233,16 @@ impl Keeper {
             let waits = since
                 .zip(self.now())
                 .is_none_or(|((_, since), now)| now < since.plus_secs(PUBLISH_PATIENCE));
-            if waits {
+            let before = self.witnesses.published.load(Ordering::Acquire);
+            if waits && held.size >= before {
+                self.witnesses.published.fetch_max(held.size, Ordering::AcqRel);
                 return Ok(held.note.clone());
             }
         }
-        self.checkpoint()
+        let newest = self.checkpoint()?;
+        let size = Checkpoint::from_note_unverified(&newest)?.size;
+        self.witnesses.published.fetch_max(size, Ordering::AcqRel);
+        Ok(newest)
     }
 
     fn quorum_of(&self, authority: &Authority, policy: &WitnessPolicy) -> Option<Arc<Held>> {

@@ -14,11 +14,11 @@ use stele_ledger::{Change, Ledger};
 use crate::admit::admit;
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading, next_time};
-use crate::error::KeeperError;
+use crate::error::{KeeperError, Stop};
 use crate::examine::{Asker, Examined, Facts};
 use crate::live::{Live, LiveIntents, Phase};
 use crate::mending::Mending;
-use crate::state::{Standing, State};
+use crate::state::{Standing, State, closed_epoch};
 
 /// How often the newest checkpoint is stored. Each time costs a sync for which appends wait, and a checkpoint that was
 /// not stored is signed again when somebody wants one.
@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     /// The checkpoints.
     pub(crate) checkpoints: Checkpoints,
     /// Why nothing is signed at the moment.
-    pub(crate) stopped: Mutex<Option<String>>,
+    pub(crate) stopped: Mutex<Option<Stop>>,
     /// What a failing disk left undone.
     pub(crate) mending: Mending,
 }
@@ -69,9 +69,9 @@ pub(crate) struct Shared {
 impl Shared {
     /// Why nothing is signed at the moment.
     #[must_use]
-    pub(crate) fn stopped(&self) -> Option<String> {
+    pub(crate) fn stopped(&self) -> Option<Stop> {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        stopped.or_else(|| self.standing().halted.clone())
+        stopped.or_else(|| self.standing().halted.clone().map(Stop::Log))
     }
 
     /// What is durable of the state.
@@ -85,7 +85,7 @@ impl Shared {
     }
 
     /// Stops signing, or resumes it.
-    pub(crate) fn set_stopped(&self, why: Option<String>) {
+    pub(crate) fn set_stopped(&self, why: Option<Stop>) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 }
@@ -182,6 +182,7 @@ impl Writer {
     fn append(&mut self, waiting: Vec<Waiting>) {
         let shared = self.shared.clone();
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.begin_batch();
         let mut batch = Batch::default();
         for (examined, bytes, reply) in waiting {
             let index = self.ledger.size() + batch.records.len() as u64;
@@ -228,12 +229,12 @@ impl Writer {
                 let why = format!(
                     "the clock stepped from {expected} to {found}; operators confirm the new time with a `clock` recovery"
                 );
-                self.shared.set_stopped(Some(why.clone()));
-                return Err(KeeperError::Stopped(why));
+                self.shared.set_stopped(Some(Stop::Clock(why.clone())));
+                return Err(KeeperError::ClockStopped(why));
             }
         };
         next_time(now, state.last_time).map_err(|behind| {
-            KeeperError::Stopped(format!(
+            KeeperError::ClockStopped(format!(
                 "the clock is {} s behind the last record ({}); set it right, or operators confirm it with a `clock` recovery",
                 behind.as_secs(),
                 state.last_time
@@ -303,6 +304,7 @@ impl Writer {
                     .confirm();
                 self.shared.set_stopped(None);
             }
+            (Body::EpochClosed(closed), _) => self.shared.set_stopped(Some(closed_epoch(&closed.successor))),
             _ => {}
         }
     }
@@ -315,9 +317,9 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "the keeper's state cannot be read back");
-                self.shared.set_stopped(Some(format!(
+                self.shared.set_stopped(Some(Stop::Log(format!(
                     "{error}; restart the keeper when the store can be read again"
-                )));
+                ))));
             }
         }
     }

@@ -9,6 +9,7 @@
 //! What is deliberately absent: records, keys and clocks. Entries are bytes here, and a checkpoint's signature is
 //! verified by whoever made it.
 
+mod backup;
 mod error;
 mod export;
 mod ledger;

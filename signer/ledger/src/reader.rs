@@ -33,6 +33,15 @@ impl LedgerReader {
         Self::open(&self.store.path)
     }
 
+    /// Copies the ledger as it is at one moment, with the state and the newest checkpoint, into a new file of mode 0600;
+    /// durable when it returns. A writer may go on meanwhile. Answers with the size of the copy.
+    ///
+    /// # Errors
+    /// [`LedgerError::Exists`], and what the file system or SQLite report.
+    pub fn backup(&self, file: &Path) -> Result<u64, LedgerError> {
+        crate::backup::backup(&self.store, file)
+    }
+
     /// Does several reads as one: SQLite takes its locks once for all of them.
     ///
     /// # Errors

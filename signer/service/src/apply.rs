@@ -7,14 +7,18 @@ use stele_api::status::{Failure, Reason};
 use stele_api::v1::SignedFileKind;
 use stele_core::Error;
 use stele_core::authority::signed_file::{SignedFile, Subject};
-use stele_core::authority::texts::{RecoveryText, StopAction, StopText};
+use stele_core::authority::texts::{CloseText, KeyAction, KeyText, RecoveryText, StopAction, StopText};
 use stele_core::authority::{Bundle, diff};
-use stele_core::ceremony::CeremonyFile as _;
-use stele_core::crl;
-use stele_core::record::{self, Body, BundleAdopted, FreezeTarget, Recovery, Unfreeze};
+use stele_core::ceremony::{CeremonyFile as _, to_pem};
+use stele_core::epoch::CarryOver;
+use stele_core::keeping::KeeperFault;
+use stele_core::record::{
+    self, Body, BundleAdopted, EpochClosed, FreezeTarget, Payload, Recovery, Successor, Unfreeze,
+};
 use stele_core::types::{CallerSan, KeyName, Serial, SignedText};
 use stele_index::Filter;
 
+use crate::approvals::words;
 use crate::error::SignerError;
 use crate::signer::Signer;
 use crate::snapshot;
@@ -49,6 +53,12 @@ impl Signer {
             Subject::Bundle(bundle) => self.apply_bundle(bundle.as_bytes(), file.texts)?,
             Subject::Stop => self.apply_stop(by, &text.parse().map_err(invalid)?, file.texts)?,
             Subject::Recovery(_) => self.apply_recovery(text.parse().map_err(invalid)?, file.texts)?,
+            Subject::Close => self.apply_close(text.parse().map_err(invalid)?, file.texts)?,
+            Subject::Key => self.apply_key(&text.parse().map_err(invalid)?, file.texts)?,
+            Subject::Succession(_) => {
+                let permitted = "`stele-keeper init --successor-of FILE`: it begins another log";
+                return Err(invalid(Error::malformed("signed file", "a succession", permitted)));
+            }
         };
         tracing::info!(
             index = applied.index,
@@ -106,9 +116,9 @@ impl Signer {
 
     fn apply_stop(&self, by: &CallerSan, text: &StopText, texts: Vec<SignedText>) -> Result<Applied, Failure> {
         let invalid = |error: Error| Failure::from_error(Reason::SignedTextInvalid, error);
-        let kind = SignedFileKind::Unfreeze;
         match text.action {
             StopAction::Unfreeze => {
+                let kind = SignedFileKind::Unfreeze;
                 let target = freeze_target(&text.target).map_err(invalid)?;
                 let index = match self.applied_before("unfreeze", &texts)? {
                     Some(index) => index,
@@ -118,6 +128,7 @@ impl Signer {
                 Ok(Applied { kind, index, changes })
             }
             StopAction::Revoke => {
+                let kind = SignedFileKind::CaRevocation;
                 let index = self.revoke_ca(by, text, texts)?;
                 let changes = vec![format!("{} is revoked", text.target)];
                 Ok(Applied { kind, index, changes })
@@ -151,6 +162,7 @@ impl Signer {
             let same = match self.keeper.record(view.index).map_err(SignerError::from)?.body {
                 Body::Unfreeze(before) => before.texts == texts,
                 Body::Recovery(before) => before.texts == texts,
+                Body::EpochClosed(before) => before.texts == texts,
                 _ => false,
             };
             if same {
@@ -166,7 +178,7 @@ impl Signer {
         if let Some(before) = self.reader.revoked(&key, &serial).map_err(SignerError::from)? {
             return Ok(before.index);
         }
-        let found = self.reader.certificate(&key, &serial).map_err(SignerError::from)?;
+        let found = self.used_serial(&key, &serial)?;
         let found = found.ok_or_else(|| {
             let why = format!("`{key}` issued no certificate with serial {serial}");
             Failure::new(Reason::CertificateNotFound, why)
@@ -175,9 +187,10 @@ impl Signer {
             key: key.clone(),
             serial,
             not_after: found.not_after,
-            reason: crl::Reason::Unspecified,
+            reason: text.crl_reason(),
             by: by.clone(),
             texts,
+            comment: words(&text.reason),
         }))?;
         if let Err(error) = self.sign_crl_if_due(&key) {
             tracing::error!(%key, %error, "no CRL was signed after a revocation");
@@ -201,18 +214,51 @@ impl Signer {
         })
     }
 
+    /// Ends the epoch. Whoever asks again after it, with the texts that did it, finds it done.
+    fn apply_close(&self, text: CloseText, texts: Vec<SignedText>) -> Result<Applied, Failure> {
+        let changes = vec![format!(
+            "the ledger is closed: `{}` goes on; export it with `stele audit export` and stop this signer",
+            text.successor
+        )];
+        let index = match self.applied_before("epoch_closed", &texts)? {
+            Some(index) => index,
+            None => self.judged(&Body::EpochClosed(EpochClosed {
+                successor: Successor {
+                    origin: text.successor,
+                    vkey: text.successor_vkey,
+                },
+                texts,
+            }))?,
+        };
+        let kind = SignedFileKind::Close;
+        Ok(Applied { kind, index, changes })
+    }
+
+    fn apply_key(&self, text: &KeyText, texts: Vec<SignedText>) -> Result<Applied, Failure> {
+        let done = self.keeper.key(&texts);
+        // A key may have been recorded though a later step failed, so the index follows in either case.
+        self.follow().map_err(Failure::from)?;
+        let done = done.map_err(signed_text_failure)?;
+        let mut changes = vec![match text.action {
+            KeyAction::Generate => format!("the key `{}` is generated; its CSR:", text.key),
+            KeyAction::Destroy => format!("the key `{}` is destroyed", text.key),
+        }];
+        if let Some(csr) = &done.csr {
+            changes.push(to_pem("CERTIFICATE REQUEST", csr).map_err(SignerError::from)?);
+        }
+        self.refresh_held()?;
+        Ok(Applied {
+            kind: SignedFileKind::Key,
+            index: done.index,
+            changes,
+        })
+    }
+
     /// Appends what rests on signed texts; the keeper's refusal then says what is wrong with them.
     fn judged(&self, body: &Body) -> Result<u64, Failure> {
         match self.append(body) {
             Ok(at) => Ok(at.index),
-            Err(SignerError::Fault(stele_core::keeping::KeeperFault::Refused(why))) => {
-                let reason = if why.contains(" operators ") {
-                    Reason::QuorumNotMet
-                } else {
-                    Reason::SignedTextInvalid
-                };
-                Err(Failure::new(reason, why))
-            }
+            Err(SignerError::Fault(fault)) => Err(signed_text_failure(fault)),
             Err(other) => Err(other.into()),
         }
     }
@@ -242,9 +288,47 @@ impl Signer {
                 }
             }
             if page.next.is_none() {
-                return Err(Failure::new(Reason::ObjectNotFound, "there is no such bundle"));
+                return self.carried_bundle(number);
             }
         }
+    }
+}
+
+impl Signer {
+    /// The bundle that this log took over from the one before; its texts stand in that log.
+    fn carried_bundle(&self, number: Option<u64>) -> Result<(u64, BundleAdopted, Vec<u8>), Failure> {
+        let none = || Failure::new(Reason::ObjectNotFound, "there is no such bundle");
+        let filter = Filter {
+            kind: Some("carried_over".to_owned()),
+            ..Filter::default()
+        };
+        let page = self.reader.find_newest(&filter, None, 1).map_err(SignerError::from)?;
+        let index = page.items.first().ok_or_else(none)?.index;
+        let Body::CarriedOver(carried) = self.keeper.record(index).map_err(SignerError::from)?.body else {
+            return Err(none());
+        };
+        let bytes = tree::resolve(&self.keeper, &carried.carry_over)?;
+        let carry = CarryOver::decode(&bytes).map_err(SignerError::from)?;
+        let bundle = carry.check().map_err(SignerError::from)?.bundle;
+        if number.is_some_and(|number| number != bundle.number()) {
+            return Err(none());
+        }
+        let adopted = BundleAdopted {
+            number: bundle.number(),
+            sha256: bundle.digest(),
+            predecessor: bundle.predecessor(),
+            bundle: Payload::of(bundle.bytes(), Vec::new()),
+            texts: Vec::new(),
+        };
+        Ok((index, adopted, bundle.bytes().to_vec()))
+    }
+}
+
+/// What a fault means where signed texts were judged: they are what is refused.
+fn signed_text_failure(fault: KeeperFault) -> Failure {
+    match fault {
+        KeeperFault::Refused(why) => Failure::new(Reason::SignedTextInvalid, why),
+        other => SignerError::from(other).into(),
     }
 }
 

@@ -131,17 +131,5 @@ impl Signer {
 
 /// The reason with this CRLReason code (RFC 5280 section 5.3.1).
 fn reason(code: u8) -> Result<Reason, Error> {
-    let all = [
-        Reason::Unspecified,
-        Reason::KeyCompromise,
-        Reason::CaCompromise,
-        Reason::AffiliationChanged,
-        Reason::Superseded,
-        Reason::CessationOfOperation,
-        Reason::CertificateHold,
-        Reason::PrivilegeWithdrawn,
-    ];
-    all.into_iter()
-        .find(|reason| *reason as u8 == code)
-        .ok_or_else(|| Error::malformed("reason", code.to_string(), "a CRLReason of a full CRL"))
+    Reason::of_code(code).ok_or_else(|| Error::malformed("reason", code.to_string(), "a CRLReason of a full CRL"))
 }

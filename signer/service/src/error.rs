@@ -104,6 +104,8 @@ fn client_failure(error: &ClientError) -> Failure {
         ClientError::Refused { code, message } => {
             let fault = match code {
                 RefusalCode::Stopped => KeeperFault::Stopped(message.clone()),
+                RefusalCode::ClockStopped => KeeperFault::ClockStopped(message.clone()),
+                RefusalCode::QuorumNotMet => KeeperFault::QuorumNotMet(message.clone()),
                 RefusalCode::Busy => KeeperFault::Busy(message.clone()),
                 _ => KeeperFault::Refused(message.clone()),
             };
@@ -126,8 +128,9 @@ pub(crate) fn fault_failure(fault: &KeeperFault) -> Failure {
     match fault {
         // Policy was judged before, so what the keeper refuses changed on the way: bundle, freeze, revocation.
         KeeperFault::Refused(why) => Failure::new(Reason::NotSigned, why.clone()).retry_after(AGAIN),
+        KeeperFault::QuorumNotMet(why) => Failure::new(Reason::QuorumNotMet, why.clone()),
+        KeeperFault::ClockStopped(why) => Failure::new(Reason::ClockStopped, why.clone()),
         KeeperFault::Stopped(why) if of_witnesses(why) => Failure::new(Reason::LedgerStopped, why.clone()),
-        KeeperFault::Stopped(why) if why.contains("clock") => Failure::new(Reason::ClockStopped, why.clone()),
         KeeperFault::Stopped(why) => {
             tracing::error!(%why, "the keeper is stopped");
             Failure::new(Reason::KeeperUnavailable, why.clone()).retry_after(AGAIN)

@@ -178,7 +178,7 @@ impl Signer {
     /// # Errors
     /// When the index cannot be read, or what it holds does not read; then the old one stays.
     pub(crate) fn refresh(&self) -> Result<(), SignerError> {
-        let fresh = Snapshot::read(&self.reader, &self.held)?;
+        let fresh = Snapshot::read(&self.reader, &self.held.load())?;
         self.snapshot.store(Arc::new(fresh));
         Ok(())
     }

@@ -15,6 +15,7 @@ mod crls;
 mod doors;
 mod enrol;
 mod error;
+mod exports;
 mod find;
 mod floods;
 mod follower;

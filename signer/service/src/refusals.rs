@@ -16,6 +16,16 @@ use crate::signer::{Signer, Who};
 const MAX_BYTES: usize = 40 * 1024;
 /// Characters of what was found or is permitted, in a record.
 const MAX_PART: usize = 1000;
+/// Octets of JSON that a request and its violations may have together.
+const MAX_WITH_REQUEST: usize = 60 * 1024;
+
+/// The whole request, where a record has room for it beside the violations.
+fn fits_with(violations: &[Violation], request: &SignRequest) -> Option<Box<SignRequest>> {
+    let asked = serde_json::to_vec(request).ok()?.len();
+    let beside = serde_json::to_vec(&fitting(violations)).ok()?.len();
+    (asked + beside <= MAX_WITH_REQUEST).then(|| Box::new(request.clone()))
+}
+
 impl Signer {
     /// Records that a request was refused, and answers with the failure that names the record.
     pub(crate) fn refuse(&self, who: &Who, request: &SignRequest, reason: Reason, refusal: Refusal) -> Failure {
@@ -32,6 +42,7 @@ impl Signer {
             profile: request.profile.clone(),
             violations: fitting(&refusal.violations),
             total,
+            asked: fits_with(&refusal.violations, request),
         });
         match self.append(&body) {
             Ok(at) => {

@@ -12,11 +12,12 @@ use stele_core::keycheck::PublicKey;
 use stele_core::record::Body;
 use stele_core::types::{CallerName, CallerSan, KeyName, Origin, Position, Serial};
 use stele_index::{Index, Reader};
-use stele_keeper_client::Client;
+use stele_keeper_client::{Client, Status};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, duration};
 use crate::error::SignerError;
+use crate::exports;
 use crate::floods::Floods;
 use crate::follower::Doubts;
 use crate::heard::Heard;
@@ -38,7 +39,7 @@ pub(crate) struct Signer {
     /// The log's verifier key.
     pub(crate) vkey: String,
     /// The CA keys that the keeper holds.
-    pub(crate) held: BTreeMap<KeyName, PublicKey>,
+    pub(crate) held: ArcSwap<BTreeMap<KeyName, PublicKey>>,
     /// The index, for the one who follows the log.
     pub(crate) index: Mutex<Index>,
     /// The index, for look-ups.
@@ -104,6 +105,12 @@ impl Who {
     }
 }
 
+fn held(status: &Status) -> Result<BTreeMap<KeyName, PublicKey>, SignerError> {
+    let keys = status.keys.iter();
+    keys.map(|k| Ok((k.name.clone(), PublicKey::from_spki_der(&k.spki)?)))
+        .collect()
+}
+
 impl Signer {
     /// Connects to the keeper, opens the index, and refuses a log that is not the one it followed before.
     ///
@@ -112,13 +119,12 @@ impl Signer {
     pub(crate) fn open(config: Config, steps: Arc<dyn Steps + Send + Sync>) -> Result<Self, SignerError> {
         let keeper = Client::new(&config.keeper.socket);
         let status = keeper.status()?;
-        let held = status
-            .keys
-            .iter()
-            .map(|k| Ok((k.name.clone(), PublicKey::from_spki_der(&k.spki)?)))
-            .collect::<Result<_, SignerError>>()?;
+        let held = ArcSwap::from_pointee(held(&status)?);
         let index = Index::open(&config.index, &status.origin)?;
         index.check_log(status.size, |size| tree::root(&keeper, size))?;
+        exports::check(&config.exports, (&status.origin, &status.vkey), status.size, |size| {
+            tree::root(&keeper, size)
+        })?;
         let reader = index.reader();
         let signer = Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
@@ -149,6 +155,15 @@ impl Signer {
         };
         signer.follow()?;
         Ok(signer)
+    }
+
+    /// Asks the keeper again which keys it holds: the quorum may have had one generated or destroyed.
+    ///
+    /// # Errors
+    /// When the keeper does not answer.
+    pub(crate) fn refresh_held(&self) -> Result<(), SignerError> {
+        self.held.store(Arc::new(held(&self.keeper.status()?)?));
+        Ok(())
     }
 
     /// How long a signature may wait for the token.

@@ -65,6 +65,7 @@ pub(crate) const fn changes(body: &Body) -> bool {
     matches!(
         body,
         Body::BundleAdopted(_)
+            | Body::CarriedOver(_)
             | Body::CaCertificate(_)
             | Body::Freeze(_)
             | Body::Unfreeze(_)

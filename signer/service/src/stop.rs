@@ -4,12 +4,24 @@ use stele_api::convert::{Freeze as FreezeCall, Revocation as RevokeCall};
 use stele_api::status::{Failure, Reason};
 use stele_core::record::{self, Body, FreezeTarget};
 use stele_core::tbs::parse_certificate;
-use stele_core::types::CallerSan;
-use stele_index::CertificateView;
+use stele_core::types::{CallerSan, KeyName, Serial, Time};
 
+use crate::approvals::words;
 use crate::error::SignerError;
 use crate::signer::Signer;
 use crate::snapshot::Snapshot;
+
+/// A certificate, as far as its revocation needs to know it.
+pub(crate) struct Used {
+    /// The key that issued it.
+    pub(crate) key: KeyName,
+    /// Its serial.
+    pub(crate) serial: Serial,
+    /// The end of its validity.
+    pub(crate) not_after: Time,
+    /// Whether it is a CA's.
+    pub(crate) ca: bool,
+}
 
 impl Signer {
     /// Revokes a certificate and signs its issuer's next CRL. Answers with the index of the revocation.
@@ -26,18 +38,18 @@ impl Signer {
         if let Some(before) = before {
             return Ok(before.index);
         }
-        let (view, ..) = parse_certificate(&found.der).map_err(SignerError::from)?;
-        if view.ca && call.approvals.is_empty() {
+        if found.ca && call.approvals.is_empty() {
             let why = "a CA's certificate is revoked by the quorum's signed texts only";
             return Err(Failure::new(Reason::QuorumNotMet, why));
         }
         let body = Body::Revocation(record::Revocation {
             key: found.key.clone(),
             serial: found.serial.clone(),
-            not_after: view.not_after,
+            not_after: found.not_after,
             reason: call.reason,
             by: by.clone(),
             texts: call.approvals,
+            comment: words(&call.comment),
         });
         let at = self.append(&body)?;
         tracing::info!(index = at.index, key = %found.key, serial = %found.serial, comment = call.comment, "revoked");
@@ -48,18 +60,14 @@ impl Signer {
         Ok(at.index)
     }
 
-    fn issued_certificate(&self, snapshot: &Snapshot, call: &RevokeCall) -> Result<CertificateView, Failure> {
+    fn issued_certificate(&self, snapshot: &Snapshot, call: &RevokeCall) -> Result<Used, Failure> {
         let issuers = match &call.issuer {
             Some(issuer) => vec![issuer],
             None => snapshot.cas.keys().collect(),
         };
         let mut found = Vec::new();
         for issuer in issuers {
-            found.extend(
-                self.reader
-                    .certificate(issuer, &call.serial)
-                    .map_err(SignerError::from)?,
-            );
+            found.extend(self.used_serial(issuer, &call.serial)?);
         }
         match (found.pop(), found.is_empty()) {
             (Some(only), true) => Ok(only),
@@ -72,6 +80,25 @@ impl Signer {
                 Err(Failure::new(Reason::CertificateNotFound, why))
             }
         }
+    }
+
+    /// A serial that a key of ours used, in this log or in the one before.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or a certificate in it does not read.
+    pub(crate) fn used_serial(&self, key: &KeyName, serial: &Serial) -> Result<Option<Used>, SignerError> {
+        let used = |not_after, ca| Used {
+            key: key.clone(),
+            serial: serial.clone(),
+            not_after,
+            ca,
+        };
+        if let Some(found) = self.reader.certificate(key, serial)? {
+            let (view, ..) = parse_certificate(&found.der)?;
+            return Ok(Some(used(view.not_after, view.ca)));
+        }
+        let carried = self.reader.carried(key, serial)?;
+        Ok(carried.map(|found| used(found.not_after, found.ca)))
     }
 
     /// Freezes an issuer, a profile or a caller. Answers with the index of the freeze.

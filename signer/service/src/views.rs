@@ -3,7 +3,7 @@
 use stele_api::convert::{sign_request_to_wire, state_to_wire, time_to_wire};
 use stele_api::status::{Failure, Reason};
 use stele_api::v1;
-use stele_core::record::{Body, Proposal};
+use stele_core::record::{Body, Proposal, Refused};
 use stele_core::request::{Context, KeyProof, RequestState, SignRequest, Wanted};
 use stele_core::tbs::parse_tbs;
 use stele_core::types::{CallerSan, RequestId};
@@ -82,11 +82,17 @@ impl Signer {
             State::Pending(proposal) => return self.fill_pending(snapshot, proposal, detail, wire),
             State::Denied { .. } => {
                 if let Body::Decision(decision) = last {
-                    wire.reason = format!("denied by {}", decision.operator);
+                    let why = decision.comment.as_ref().map(|words| format!(": {words}"));
+                    wire.reason = format!("denied by {}{}", decision.operator, why.unwrap_or_default());
                 }
                 RequestState::Denied
             }
-            State::Withdrawn { .. } => RequestState::Withdrawn,
+            State::Withdrawn { .. } => {
+                if let Body::Withdrawal(withdrawal) = last {
+                    wire.reason = withdrawal.reason.clone().unwrap_or_default();
+                }
+                RequestState::Withdrawn
+            }
             State::Intended { .. } => RequestState::Signing,
             State::Issued { outcome, key, .. } => {
                 wire.issued = Some(match detail {
@@ -194,6 +200,9 @@ impl Signer {
         };
         if let Some(asked) = recorded {
             return Ok(asked);
+        }
+        if let Body::Refusal(Refused { asked: Some(asked), .. }) = last {
+            return Ok((**asked).clone());
         }
         let profile = match (&view.profile, last) {
             (Some(profile), _) => profile.clone(),

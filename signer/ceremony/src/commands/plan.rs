@@ -61,6 +61,9 @@ pub(crate) fn run(args: &PlanArgs, keeper: Option<&Path>) -> Result<(), Ceremony
     let checked = request.check()?;
     let mut session = ceremony.start(keeper, CONFIG)?;
     let next = later::bundles(&session, &request)?;
+    if let Some(ledger) = &args.ledger {
+        later::complete(&session, &request, &next, ledger)?;
+    }
     if !args.dry_run {
         confirm_clock(&mut session, args.clock_confirmed)?;
         record_request(&ceremony, &mut session, &request, &request_bytes)?;

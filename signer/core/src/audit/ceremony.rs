@@ -5,19 +5,25 @@ use std::sync::Arc;
 use super::Verifier;
 use super::examine::{CSR_LIMITS, SignedObject};
 use super::keys::CaIdentity;
+use super::policy::show;
 use super::report::{Finding, Imported, OtherLog};
+use super::texts::{Signed, line};
+use crate::authority::Action;
+use crate::authority::texts::{KeyAction, KeyText, Remaining};
 use crate::ceremony::{self, CeremonyFile};
 use crate::checkpoint::{self, NoteVerifier};
 use crate::crl::parse_tbs_crl;
 use crate::csr::Csr;
+use crate::epoch::{CarriedCa, CarriedKey};
 use crate::error::Error;
 use crate::keycheck::PublicKey;
-use crate::record::{Authority, CaCertificate, CeremonyImported, KeyGenerated, KeyRole, SignerRequest};
+use crate::record::{Authority, CaCertificate, CeremonyImported, KeyDestroyed, KeyGenerated, KeyRole, SignerRequest};
 use crate::tbs::{TbsView, parse_certificate};
-use crate::types::{Digest, Origin};
+use crate::types::{B64, Digest, Origin, Time};
 
 impl Verifier {
-    pub(super) fn key_generated(&mut self, index: u64, body: &KeyGenerated) {
+    pub(super) fn key_generated(&mut self, at: (u64, Time), body: &KeyGenerated, texts: Vec<Result<Signed, Error>>) {
+        let (index, _) = at;
         self.tally
             .same(index, "spki_sha256", &Digest::of(&body.spki.0), &body.spki_sha256);
         let public = PublicKey::from_spki_der(&body.spki.0);
@@ -26,24 +32,56 @@ impl Verifier {
             self.tally
                 .same(index, "key algorithm", &body.algorithm, &public.algorithm());
         }
-        let (role, digest) = (body.role, body.spki_sha256);
         self.tally
-            .check(index, "key", self.keys.add(&body.key, public, digest, role));
-        if role == KeyRole::Checkpoint {
+            .check(index, "key", self.keys.add(CarriedKey::from(body), public, body.role));
+        if body.role == KeyRole::Checkpoint {
             let fits = self.is_own_key(&body.spki.0);
             self.tally.check(index, "checkpoint key", fits);
         }
-        match (&body.authority, self.bundles.newest()) {
-            (Authority::Bootstrap, None) | (Authority::Approvals(_), Some(_)) => {}
-            (found, _) => {
+        match (&body.authority, self.bundles.newest(), body.role) {
+            (Authority::Bootstrap, None, _) if self.succession.is_none() => {}
+            (Authority::Succession, Some(_), KeyRole::Checkpoint) if self.succession.is_some() => {}
+            (Authority::Approvals(_), Some(_), KeyRole::Ca) => {
+                let fits = |text: &KeyText| {
+                    line("action", &text.action, &KeyAction::Generate)?;
+                    line("key", &text.key, &body.key)?;
+                    line("algorithm", &text.algorithm, &body.algorithm)
+                };
+                self.agreed(at, Action::Key, texts, fits);
+            }
+            (found, ..) => {
                 let found = format!("{found:?}");
                 let expected = "bootstrap before the first bundle, then operators' approvals";
                 self.tally.add(Finding::at(index, "authority", found, expected));
             }
         }
-        if matches!(body.authority, Authority::Approvals(_)) {
-            self.unchecked
-                .insert("the operators' texts for keys that were generated after the first bundle");
+    }
+
+    pub(super) fn key_destroyed(&mut self, at: (u64, Time), body: &KeyDestroyed, texts: Vec<Result<Signed, Error>>) {
+        let (index, time) = at;
+        let known = self.keys.ca(&body.key).map(|key| (key.number, key.spki_sha256));
+        let Some((number, spki_sha256)) = self.tally.check(index, "key", known) else {
+            return;
+        };
+        self.tally.same(index, "spki_sha256", &body.spki_sha256, &spki_sha256);
+        let unexpired = self.serials.unexpired(number, time).len();
+        let fits = |text: &KeyText| {
+            line("action", &text.action, &KeyAction::Destroy)?;
+            line("key", &text.key, &body.key)?;
+            line("spki-sha256", &show(text.spki_sha256), &body.spki_sha256.to_string())?;
+            if unexpired > 0 && text.certificates == Remaining::Expired {
+                let found = format!("{unexpired} certificates of `{}` that have not expired", body.key);
+                return Err(Error::malformed(
+                    "key",
+                    found,
+                    "none, or a text that says `certificates: abandoned`",
+                ));
+            }
+            Ok(())
+        };
+        self.agreed(at, Action::Key, texts, fits);
+        if let Some(key) = self.keys.get_mut(&body.key) {
+            key.carried.held = false;
         }
     }
 
@@ -135,9 +173,16 @@ impl Verifier {
             .crl
             .as_ref()
             .and_then(|crl| self.chunks.take(index, crl, &mut self.tally));
-        if let Some(crl) = crl {
-            self.tally.check(index, "imported CRL", verify_crl(&crl, own));
+        if let Some(crl) = &crl {
+            self.tally.check(index, "imported CRL", verify_crl(crl, own));
         }
+        let carried = CarriedCa {
+            key: body.key.clone(),
+            certificate: body.certificate.clone(),
+            chain: body.chain.clone(),
+            crl: crl.map(B64),
+        };
+        self.cas.insert(body.key.clone(), carried);
         if let Some(identity) = CaIdentity::of(own) {
             self.keys.learn(spki_sha256, identity);
         }
@@ -167,7 +212,7 @@ impl Verifier {
 }
 
 /// Verifies a CA certificate up to the root at the end of `chain`; answers with all of them, the certificate first.
-fn verify_chain(certificate: &[u8], chain: &[crate::types::B64]) -> Result<Vec<TbsView>, Error> {
+fn verify_chain(certificate: &[u8], chain: &[B64]) -> Result<Vec<TbsView>, Error> {
     let all = std::iter::once(certificate).chain(chain.iter().map(|c| c.0.as_slice()));
     let parts: Vec<_> = all.map(parse_certificate).collect::<Result<_, _>>()?;
     // The root is its own issuer.

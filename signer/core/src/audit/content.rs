@@ -50,7 +50,6 @@ impl Verifier {
 
     pub(super) fn judge_crl(&mut self, at: (u64, Time), intent: &Intent, view: &CrlView, faults: &mut Tally) {
         let (index, time) = at;
-        let continues = self.continues;
         let limits = self.bundles.authority().and_then(|a| a.ceiling(&intent.key));
         if limits.is_some_and(|limits| !limits.kinds.contains(&CeilingKind::Crl)) {
             let expected = "a key whose ceiling has CRLs";
@@ -64,7 +63,7 @@ impl Verifier {
             "CRL issuer",
             key.identity(&view.issuer_der, Some(&view.issuer_key_identifier)),
         );
-        faults.check(index, "CRL number", key.crls.intend(view.number, continues));
+        faults.check(index, "CRL number", key.crls.intend(view.number));
         if view.signature != intent.algorithm {
             let expected = format!("{:?}, as the record says", intent.algorithm);
             faults.add(Finding::at(
@@ -90,7 +89,7 @@ impl Verifier {
             }
         }
         let foreign = view.revoked.keys().find(|serial| !key.gone.contains_key(*serial));
-        if let Some(serial) = foreign.filter(|_| !continues) {
+        if let Some(serial) = foreign {
             let found = format!("an entry for {serial}");
             faults.add(Finding::at(
                 index,

@@ -5,7 +5,9 @@ use x509_cert::request::CertReqInfo;
 
 use super::report::Finding;
 use super::texts::{self, Signed};
-use crate::authority::texts::{ApprovalText, BundleText, OperatorText, PlanText, RecoveryText, StopText};
+use crate::authority::texts::{
+    ApprovalText, BundleText, CloseText, KeyText, OperatorText, PlanText, RecoveryText, StopText, SuccessionText,
+};
 use crate::crl::{CrlView, parse_tbs_crl};
 use crate::csr::Limits;
 use crate::door;
@@ -37,6 +39,15 @@ impl Examined {
     #[must_use]
     pub const fn leaf(&self) -> Hash {
         self.leaf
+    }
+
+    /// SHA-256 of what the record says was signed; none for other records.
+    #[must_use]
+    pub fn issued(&self) -> Option<Digest> {
+        match &self.read.as_ref()?.body {
+            Body::Issued(issued) => Some(issued.sha256),
+            _ => None,
+        }
     }
 }
 
@@ -165,6 +176,16 @@ fn texts_of(body: &Body) -> (&'static str, &[SignedText]) {
         Body::Revocation(revocation) => (StopText::NAMESPACE, &revocation.texts),
         Body::Unfreeze(unfreeze) => (StopText::NAMESPACE, &unfreeze.texts),
         Body::Recovery(recovery) => (RecoveryText::NAMESPACE, &recovery.texts),
+        Body::Genesis(genesis) => match &genesis.predecessor {
+            Some(predecessor) => (SuccessionText::NAMESPACE, &predecessor.texts),
+            None => (SuccessionText::NAMESPACE, &[]),
+        },
+        Body::EpochClosed(closed) => (CloseText::NAMESPACE, &closed.texts),
+        Body::KeyGenerated(key) => match &key.authority {
+            Authority::Approvals(texts) => (KeyText::NAMESPACE, texts),
+            _ => (KeyText::NAMESPACE, &[]),
+        },
+        Body::KeyDestroyed(key) => (KeyText::NAMESPACE, &key.texts),
         _ => ("", &[]),
     }
 }

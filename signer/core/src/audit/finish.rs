@@ -15,6 +15,7 @@ impl Verifier {
             } = Finding::from_error(0, "checkpoint", error);
             self.tally.add(Finding::of_log(&what, found, expected));
         }
+        self.judge_succession();
         let open_intents: Vec<u64> = self.open.keys().copied().collect();
         for (index, open) in std::mem::take(&mut self.open) {
             let expected = "an outcome; until it is known the signature counts as made";
@@ -24,6 +25,7 @@ impl Verifier {
         }
         self.found(self.chunks.left_over());
         let not_checked = self.not_checked();
+        let predecessor = self.predecessor();
         let (checks, findings, findings_left_out) = self.tally.into_parts();
         Report {
             origin: self.vkey.name().to_owned(),
@@ -36,6 +38,8 @@ impl Verifier {
             imported: self.imported,
             other_logs: self.other_logs,
             open_intents,
+            predecessor,
+            successor: self.closed,
             not_checked,
         }
     }
@@ -102,8 +106,8 @@ impl Verifier {
         if self.bundles.is_unreadable() {
             out.push("profile hashes, quorums and ceilings: the bundle in force could not be read".to_owned());
         }
-        if self.continues {
-            out.push("serials and CRL numbers of the log before this one, until that log is given too".to_owned());
+        if self.succession.is_some() && !self.continued {
+            out.push("that the carry-over is what the log before left, until that log is given too".to_owned());
         }
         out.extend(self.unchecked.iter().map(|&what| what.to_owned()));
         out

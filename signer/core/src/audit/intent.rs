@@ -29,6 +29,8 @@ pub(super) struct OpenIntent {
     pub(super) certifies: Option<(Digest, CaIdentity)>,
     /// Whether the serial was new; of two intents with the same the first owns it.
     pub(super) owns_serial: bool,
+    /// The step of a plan that it carries out: plan and number.
+    pub(super) step: Option<(u64, u32)>,
     /// What is wrong with it, unless no signature is made.
     pub(super) faults: Vec<Finding>,
 }
@@ -89,6 +91,10 @@ impl Verifier {
                 _ => None,
             },
             owns_serial,
+            step: match intent.authority {
+                Authority::Plan { plan, step } => Some((plan, step)),
+                _ => None,
+            },
             faults: self.tally.take_counts(faults),
         };
         self.open.insert(index, open);
@@ -131,6 +137,11 @@ impl Verifier {
             Authority::Policy => self.automatic(intent),
             Authority::Approvals(_) => self.approved(time, intent, signed),
             Authority::Plan { plan, step } => self.planned(*plan, *step, intent),
+            Authority::Succession => Err(Error::malformed(
+                "authority",
+                "succession",
+                "bootstrap, policy, approvals or a plan; succession is for the checkpoint key of a log that continues another",
+            )),
         };
         faults.check(index, "authority", result);
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::epoch::CarriedKey;
 use crate::error::Error;
 use crate::keycheck::PublicKey;
 use crate::record::KeyRole;
@@ -69,23 +70,33 @@ pub(super) struct CrlNumbers {
     /// The highest that was ever intended.
     intended: u64,
     open: BTreeSet<u64>,
-    any: bool,
 }
 
 impl CrlNumbers {
+    /// The count after an earlier log, whose last number this is.
+    pub(super) fn after(number: u64) -> Self {
+        Self {
+            signed: number,
+            intended: number,
+            open: BTreeSet::new(),
+        }
+    }
+
+    /// The highest that was ever intended.
+    pub(super) const fn last(&self) -> u64 {
+        self.intended
+    }
+
     /// Whether `number` may be next. One whose intent failed may be taken again or passed over, for no list has it.
-    /// The first is 1, unless an earlier log counted before.
-    pub(super) fn intend(&mut self, number: u64, continues_another_log: bool) -> Result<(), Error> {
+    pub(super) fn intend(&mut self, number: u64) -> Result<(), Error> {
         let taken = self.open.last().map_or(self.signed, |open| self.signed.max(*open));
         let (lowest, highest) = (taken.saturating_add(1), self.intended.saturating_add(1));
-        let first_here = continues_another_log && !self.any;
-        let result = if first_here || (lowest..=highest).contains(&number) {
+        let result = if (lowest..=highest).contains(&number) {
             Ok(())
         } else {
             let permitted = format!("{highest}, one more than the last of this key");
             Err(Error::malformed("CRL number", number.to_string(), permitted))
         };
-        self.any = true;
         self.open.insert(number);
         self.intended = self.intended.max(number);
         result
@@ -117,6 +128,8 @@ pub(super) struct Key {
     pub(super) public: Option<Arc<PublicKey>>,
     pub(super) spki_sha256: Digest,
     pub(super) role: KeyRole,
+    /// What a later log would be told of it; whether it is held changes when it is destroyed.
+    pub(super) carried: CarriedKey,
     pub(super) certificates: Vec<CaIdentity>,
     pub(super) crls: CrlNumbers,
     /// What its CRLs must list: revoked or unknown.
@@ -140,21 +153,48 @@ impl Key {
 
 /// The keys of a log by name.
 #[derive(Default)]
-pub(super) struct Keys(BTreeMap<KeyName, Key>);
+pub(super) struct Keys {
+    keys: BTreeMap<KeyName, Key>,
+    /// The number of the next one that no earlier log numbered.
+    next: u16,
+}
 
 impl Keys {
-    /// Adds a key.
+    /// Adds a key that this log generated.
     ///
     /// # Errors
     /// When the name or the key itself is there already, or there are too many.
     pub(super) fn add(
         &mut self,
-        name: &KeyName,
+        carried: CarriedKey,
         public: Option<Arc<PublicKey>>,
-        spki_sha256: Digest,
         role: KeyRole,
     ) -> Result<(), Error> {
-        if self.0.contains_key(name) || self.0.values().any(|k| k.spki_sha256 == spki_sha256) {
+        self.insert(carried, public, role, None)
+    }
+
+    /// Adds a CA key of the log before, under the number that its serials have.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub(super) fn carry(
+        &mut self,
+        carried: &CarriedKey,
+        public: Option<Arc<PublicKey>>,
+        number: Option<u16>,
+    ) -> Result<(), Error> {
+        self.insert(carried.clone(), public, KeyRole::Ca, number)
+    }
+
+    fn insert(
+        &mut self,
+        carried: CarriedKey,
+        public: Option<Arc<PublicKey>>,
+        role: KeyRole,
+        number: Option<u16>,
+    ) -> Result<(), Error> {
+        let (name, spki_sha256) = (carried.key.clone(), Digest::of(&carried.spki.0));
+        if self.keys.contains_key(&name) || self.keys.values().any(|k| k.spki_sha256 == spki_sha256) {
             let permitted = "each name and each key once";
             return Err(Error::malformed(
                 "key",
@@ -162,18 +202,28 @@ impl Keys {
                 permitted,
             ));
         }
-        let number = u16::try_from(self.0.len()).map_err(|_| Error::malformed("key", "more keys", "at most 65,536"))?;
+        let number = number.unwrap_or(self.next);
+        let next = number
+            .checked_add(1)
+            .ok_or_else(|| Error::malformed("key", "more keys", "at most 65,535"))?;
+        self.next = self.next.max(next);
         let key = Key {
             number,
             public,
             spki_sha256,
             role,
+            carried,
             certificates: Vec::new(),
             crls: CrlNumbers::default(),
             gone: BTreeMap::new(),
         };
-        self.0.insert(name.clone(), key);
+        self.keys.insert(name, key);
         Ok(())
+    }
+
+    /// Every key, by name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&KeyName, &Key)> {
+        self.keys.iter()
     }
 
     /// The CA key with this name.
@@ -181,23 +231,24 @@ impl Keys {
     /// # Errors
     /// When the log has not recorded its generation, or it signs checkpoints only.
     pub(super) fn ca(&self, name: &KeyName) -> Result<&Key, Error> {
-        self.0
+        let permitted = "a CA key whose generation the log records, and which was not destroyed or left behind";
+        self.keys
             .get(name)
-            .filter(|key| key.role == KeyRole::Ca)
-            .ok_or_else(|| Error::malformed("key", format!("`{name}`"), "a CA key whose generation the log records"))
+            .filter(|key| key.role == KeyRole::Ca && key.carried.held)
+            .ok_or_else(|| Error::malformed("key", format!("`{name}`"), permitted))
     }
 
     pub(super) fn get(&self, name: &KeyName) -> Option<&Key> {
-        self.0.get(name)
+        self.keys.get(name)
     }
 
     pub(super) fn get_mut(&mut self, name: &KeyName) -> Option<&mut Key> {
-        self.0.get_mut(name)
+        self.keys.get_mut(name)
     }
 
     /// Notes a CA certificate for whichever key it certifies.
     pub(super) fn learn(&mut self, spki_sha256: Digest, identity: CaIdentity) {
-        if let Some(key) = self.0.values_mut().find(|k| k.spki_sha256 == spki_sha256)
+        if let Some(key) = self.keys.values_mut().find(|k| k.spki_sha256 == spki_sha256)
             && !key.certificates.contains(&identity)
         {
             key.certificates.push(identity);

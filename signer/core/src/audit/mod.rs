@@ -11,6 +11,7 @@
 mod ceremony;
 mod chunks;
 mod content;
+mod epoch;
 mod examine;
 mod finish;
 mod intent;
@@ -27,16 +28,20 @@ mod witnesses;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+pub use epoch::{Estate, Handing};
 pub use examine::{Examined, SignatureCheck, examine, examine_again};
 pub use proof::{ProofReport, check_proof};
 pub use report::{Finding, Imported, OtherLog, Report, Severity};
 
 use crate::ceremony::ProvenBundle;
 use crate::checkpoint::{Checkpoint, NoteVerifier};
+use crate::epoch::CarriedCa;
+use crate::error::Error;
 use crate::merkle::{Frontier, Hash};
-use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, SignerRequest};
-use crate::types::{Digest, Time};
+use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, SignerRequest, Successor};
+use crate::types::{Digest, KeyName, Time};
 use chunks::Chunks;
+use epoch::Succession;
 use examine::Read;
 use intent::OpenIntent;
 use keys::Keys;
@@ -44,6 +49,7 @@ use policy::Bundles;
 use proposal::{OpenPlan, OpenProposal};
 use report::Tally;
 use serials::{Attempts, Serials};
+use texts::Signed;
 use witnesses::Watch;
 
 /// What the auditor brings along.
@@ -69,8 +75,16 @@ pub struct Verifier {
     frontier: Frontier,
     last_time: Option<Time>,
     purpose: Option<LogPurpose>,
-    /// Whether the log continues another one, whose serials and CRL numbers are not here.
-    continues: bool,
+    /// What the genesis says of the log that this one continues.
+    succession: Option<Succession>,
+    /// What that log left, until it is taken over.
+    estate: Option<Box<Estate>>,
+    /// Whether there was such an estate.
+    continued: bool,
+    /// The log that goes on after this one.
+    closed: Option<Successor>,
+    /// The newest certificate of each CA.
+    cas: BTreeMap<KeyName, CarriedCa>,
     chunks: Chunks,
     keys: Keys,
     serials: Serials,
@@ -110,7 +124,11 @@ impl Verifier {
             frontier: Frontier::new(),
             last_time: None,
             purpose: None,
-            continues: false,
+            succession: None,
+            estate: None,
+            continued: false,
+            closed: None,
+            cas: BTreeMap::new(),
             chunks: Chunks::default(),
             keys: Keys::default(),
             serials: Serials::default(),
@@ -208,10 +226,12 @@ impl Verifier {
         self.judge_time(index, time);
         self.require_genesis(index, matches!(body, Body::Genesis(_)));
         self.judge_purpose(index, &body);
+        self.judge_epoch(index, &body);
         match body {
-            Body::Genesis(genesis) => self.genesis(index, &genesis),
+            Body::Genesis(genesis) => self.genesis(index, &genesis, texts),
             Body::Chunk(chunk) => self.chunks.add(index, chunk, &mut self.tally),
-            Body::KeyGenerated(key) => self.key_generated(index, &key),
+            Body::KeyGenerated(key) => self.key_generated(at, &key, texts),
+            Body::KeyDestroyed(key) => self.key_destroyed(at, &key, texts),
             Body::BundleAdopted(body) => self.bundle(at, &body, texts),
             Body::SignerRequest(request) => self.signer_request(index, &request),
             Body::Plan(plan) => self.plan(at, &plan, texts),
@@ -228,6 +248,8 @@ impl Verifier {
             Body::Freeze(freeze) => self.freeze(freeze),
             Body::Unfreeze(unfreeze) => self.unfreeze(at, &unfreeze, texts),
             Body::Recovery(recovery) => self.recovery(at, &recovery, texts),
+            Body::EpochClosed(closed) => self.epoch_closed(at, &closed, texts),
+            Body::CarriedOver(carried) => self.carried_over(at, &carried),
             Body::Cosigned(cosigned) => self.cosigned(index, &cosigned),
             Body::Halted(halted) => self.halted(at, &halted),
             // What happened, without a bearing on what may be signed.
@@ -276,7 +298,9 @@ impl Verifier {
             Body::SignerRequest(_) | Body::Plan(_) | Body::CeremonyNote(_) | Body::CeremonyClosed(_) => {
                 LogPurpose::Ceremony
             }
-            Body::CeremonyImported(_) | Body::CaCertificate(_) => LogPurpose::Signer,
+            Body::CeremonyImported(_) | Body::CaCertificate(_) | Body::EpochClosed(_) | Body::CarriedOver(_) => {
+                LogPurpose::Signer
+            }
             _ => return,
         };
         if self.purpose.is_some_and(|purpose| purpose != belongs) {
@@ -286,14 +310,16 @@ impl Verifier {
         }
     }
 
-    fn genesis(&mut self, index: u64, genesis: &Genesis) {
+    fn genesis(&mut self, index: u64, genesis: &Genesis, texts: Vec<Result<Signed, Error>>) {
         self.tally
             .same(index, "verifier key", &genesis.vkey, &self.vkey.to_string());
         self.tally
             .same(index, "origin", &genesis.origin.as_str(), &self.vkey.name());
         if index == 0 {
             self.purpose = Some(genesis.purpose);
-            self.continues = genesis.predecessor.is_some();
+            if let Some(predecessor) = &genesis.predecessor {
+                self.begin_succession(index, predecessor, texts);
+            }
         }
     }
 }

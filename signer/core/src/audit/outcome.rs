@@ -114,6 +114,16 @@ impl Verifier {
         self.unfulfilled.insert(unknown.intent, open.request);
     }
 
+    /// The key was not called, so the step may be tried again, with the serial that was drawn for it.
+    fn free_step(&mut self, plan: u64, step: u32, open: &OpenIntent) {
+        if let Some((_, used)) = self.plans.get_mut(&plan).and_then(|p| p.steps.get_mut(&step)) {
+            *used = false;
+        }
+        if let (true, Some(serial), Some(key)) = (open.owns_serial, &open.serial, self.keys.get(&open.key)) {
+            self.serials.remove(key.number, serial);
+        }
+    }
+
     /// Takes the open intent that an outcome names; its faults come out now.
     fn close(&mut self, index: u64, intent: u64, fate: Fate) -> Option<OpenIntent> {
         let open = self.open.remove(&intent).ok_or_else(|| {
@@ -134,6 +144,9 @@ impl Verifier {
             && let Some(entry) = self.serials.get_mut(key.number, serial)
         {
             entry.fate = fate;
+        }
+        if let (Fate::Failed, Some((plan, step))) = (fate, open.step) {
+            self.free_step(plan, step, &open);
         }
         Some(open)
     }

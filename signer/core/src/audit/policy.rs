@@ -26,7 +26,7 @@ struct Adopted {
 }
 
 /// The chain of bundles.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Bundles {
     pub(super) first: Option<Digest>,
     newest: Option<Adopted>,
@@ -36,6 +36,34 @@ pub(super) struct Bundles {
 }
 
 impl Bundles {
+    /// The chain as far as a later log knows it: the newest bundle of the log before.
+    pub(super) fn of(bundle: Bundle, text_origin: Origin) -> Self {
+        let mut bundles = Self::default();
+        bundles.inherit(bundle, text_origin);
+        bundles
+    }
+
+    /// Takes the newest bundle of the log before.
+    pub(super) fn inherit(&mut self, bundle: Bundle, text_origin: Origin) {
+        self.first.get_or_insert(bundle.digest());
+        self.text_origin = Some(text_origin);
+        self.newest = Some(Adopted {
+            number: bundle.number(),
+            sha256: bundle.digest(),
+            content: Some(Arc::new(bundle)),
+        });
+    }
+
+    /// The newest bundle, where it reads.
+    pub(super) fn content(&self) -> Option<&Bundle> {
+        self.newest.as_ref()?.content.as_deref()
+    }
+
+    /// The log that the texts of bundles name.
+    pub(super) const fn text_origin(&self) -> Option<&Origin> {
+        self.text_origin.as_ref()
+    }
+
     /// Digest of the newest bundle.
     pub(super) fn newest(&self) -> Option<Digest> {
         self.newest.as_ref().map(|b| b.sha256)

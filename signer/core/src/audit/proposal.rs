@@ -58,7 +58,7 @@ pub(super) struct OpenProposal {
 /// A plan and which of its steps are used.
 pub(super) struct OpenPlan {
     sha256: Digest,
-    steps: BTreeMap<u32, (Step, bool)>,
+    pub(super) steps: BTreeMap<u32, (Step, bool)>,
 }
 
 impl Verifier {

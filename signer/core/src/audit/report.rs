@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::merkle::Hash;
+use crate::record::Successor;
 use crate::types::{Digest, KeyName, Origin};
 
 /// Beyond so many findings they are only counted: a log of garbage must not fill the auditor's memory.
@@ -139,6 +141,10 @@ pub struct Report {
     pub other_logs: Vec<OtherLog>,
     /// Indexes of the intents that have no outcome yet.
     pub open_intents: Vec<u64>,
+    /// The last known checkpoint of the log that this one continues.
+    pub predecessor: Option<Checkpoint>,
+    /// The log that goes on after this one was closed.
+    pub successor: Option<Successor>,
     /// What this verification cannot know or did not look at.
     pub not_checked: Vec<String>,
 }

@@ -66,6 +66,23 @@ impl Serials {
         new
     }
 
+    /// The serials of a key whose certificates exist or may, and have not expired at `time`: serial, end of validity,
+    /// and whether it is a CA's. In no order.
+    pub(super) fn unexpired(&self, key: u16, time: Time) -> Vec<(Serial, Time, bool)> {
+        let of_key = self
+            .0
+            .iter()
+            .filter(|((number, _), entry)| *number == key && entry.fate != Fate::Failed && entry.not_after() >= time);
+        of_key
+            .filter_map(|((_, serial), entry)| Some((Serial::from_unsigned(serial).ok()?, entry.not_after(), entry.ca)))
+            .collect()
+    }
+
+    /// Forgets a serial: no certificate has it.
+    pub(super) fn remove(&mut self, key: u16, serial: &Serial) {
+        self.0.remove(&(key, padded(serial)));
+    }
+
     pub(super) fn get_mut(&mut self, key: u16, serial: &Serial) -> Option<&mut Entry> {
         self.0.get_mut(&(key, padded(serial)))
     }

@@ -44,7 +44,8 @@ impl Verifier {
             let target = format!("serial:{key}:{serial}");
             let fits = |text: &StopText| {
                 line("action", &text.action, &StopAction::Revoke)?;
-                line("target", &text.target, &target)
+                line("target", &text.target, &target)?;
+                line("reason", &(text.crl_reason() as u8), &(revocation.reason as u8))
             };
             self.agreed(at, Action::CaRevocation, texts, fits);
         }
@@ -87,7 +88,7 @@ impl Verifier {
     }
 
     /// Checks that the operators in force agreed, in texts of this log that still counted and say what they must.
-    fn agreed<T: OperatorText>(
+    pub(super) fn agreed<T: OperatorText>(
         &mut self,
         (index, time): (u64, Time),
         action: Action,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Bundle;
-use super::texts::{BundleText, RecoveryText, StopText};
+use super::texts::{BundleText, CloseText, KeyText, OperatorText as _, RecoveryText, StopText, SuccessionText};
 use crate::ceremony::CeremonyFile;
 use crate::error::Error;
 use crate::types::{Digest, SignedText};
@@ -21,6 +21,40 @@ pub enum Subject {
     Stop,
     /// A recovery, with the details whose digest its text names.
     Recovery(String),
+    /// The end of an epoch, whole in its text.
+    Close,
+    /// The beginning of an epoch: the carry-over file, which is JSON, as text.
+    Succession(String),
+    /// A key to be generated or destroyed, whole in its text.
+    Key,
+}
+
+impl Subject {
+    /// What it is, in one word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Bundle(_) => "bundle",
+            Self::Stop => "stop",
+            Self::Recovery(_) => "recovery",
+            Self::Close => "close",
+            Self::Succession(_) => "succession",
+            Self::Key => "key",
+        }
+    }
+
+    /// The namespace that its texts are signed in.
+    #[must_use]
+    pub const fn namespace(&self) -> &'static str {
+        match self {
+            Self::Bundle(_) => BundleText::NAMESPACE,
+            Self::Stop => StopText::NAMESPACE,
+            Self::Recovery(_) => RecoveryText::NAMESPACE,
+            Self::Close => CloseText::NAMESPACE,
+            Self::Succession(_) => SuccessionText::NAMESPACE,
+            Self::Key => KeyText::NAMESPACE,
+        }
+    }
 }
 
 /// A signed file: what `stele authority sign` writes and `stele apply` hands in. Canonical JSON.
@@ -81,6 +115,12 @@ impl SignedFile {
                 let text: RecoveryText = first.text.parse()?;
                 fits("detail-sha256", text.detail_sha256, Digest::of(detail.as_bytes()))
             }
+            Subject::Close => first.text.parse::<CloseText>().map(|_| ()),
+            Subject::Succession(file) => {
+                let text: SuccessionText = first.text.parse()?;
+                fits("carry-over-sha256", text.carry_over_sha256, Digest::of(file.as_bytes()))
+            }
+            Subject::Key => first.text.parse::<KeyText>().map(|_| ()),
         }
     }
 
@@ -91,7 +131,7 @@ impl SignedFile {
     pub fn bundle(&self) -> Result<Option<Bundle>, Vec<Error>> {
         match &self.subject {
             Subject::Bundle(text) => Bundle::parse(text.as_bytes()).map(Some),
-            Subject::Stop | Subject::Recovery(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 }

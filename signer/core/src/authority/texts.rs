@@ -11,7 +11,7 @@ use std::str::FromStr;
 use form::{Free, Lines, write_text};
 
 use crate::error::Error;
-use crate::types::{CallerSan, Digest, KeyName, Origin, RequestId, Time};
+use crate::types::{CallerSan, Digest, KeyAlgorithm, KeyName, Origin, RequestId, Time};
 
 /// A kind of text: its SSH namespace keeps a signature over one kind from counting for another.
 pub trait OperatorText: fmt::Display + FromStr<Err = Error> {
@@ -142,6 +142,15 @@ pub struct StopText {
     pub expires: Time,
 }
 
+impl StopText {
+    /// The CRLReason that `reason` begins with, as in `ca-compromise: the safe was open`; unspecified without one.
+    #[must_use]
+    pub fn crl_reason(&self) -> crate::crl::Reason {
+        let word = self.reason.split(':').next().unwrap_or_default();
+        serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or(crate::crl::Reason::Unspecified)
+    }
+}
+
 /// `stele-recovery-v1`: a decision after a fault, e.g. about the clock or a lost log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryText {
@@ -151,6 +160,91 @@ pub struct RecoveryText {
     pub action: String,
     /// SHA-256 of the details, which travel beside the text.
     pub detail_sha256: Digest,
+    /// From when on it no longer counts.
+    pub expires: Time,
+}
+
+/// `stele-close-v1`: the end of an epoch in a planned change; the log appends and signs nothing after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseText {
+    /// The log that ends.
+    pub origin: Origin,
+    /// The log that goes on.
+    pub successor: Origin,
+    /// The verifier key of the log that goes on.
+    pub successor_vkey: String,
+    /// From when on it no longer counts.
+    pub expires: Time,
+}
+
+/// Why a log continues another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuccessionKind {
+    /// The other log was closed by its quorum; nothing is missing.
+    Planned,
+    /// The other log, or its end, is lost.
+    Discontinuity,
+}
+
+/// `stele-succession-v1`: the beginning of an epoch that continues another; it stands in the new log's genesis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuccessionText {
+    /// The log that begins.
+    pub origin: Origin,
+    /// Its verifier key.
+    pub vkey: String,
+    /// Whether the change was planned.
+    pub kind: SuccessionKind,
+    /// The log before.
+    pub predecessor: Origin,
+    /// How many entries of it are known.
+    pub size: u64,
+    /// The root over them.
+    pub root: Digest,
+    /// What is missing, in words; `nothing` after a planned change.
+    pub missing: String,
+    /// SHA-256 of the carry-over file.
+    pub carry_over_sha256: Digest,
+    /// From when on it no longer counts.
+    pub expires: Time,
+}
+
+/// What is done to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAction {
+    /// Made in the token, with a CSR.
+    Generate,
+    /// Removed from the token.
+    Destroy,
+}
+
+/// What becomes of the certificates that a destroyed key issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remaining {
+    /// All have expired; otherwise the key stays, for it must sign their CRLs.
+    Expired,
+    /// Those that have not expired are left without CRLs.
+    Abandoned,
+}
+
+/// `stele-key-v1`: a CA key to be generated or destroyed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyText {
+    /// The log of the keeper that holds or will hold it.
+    pub origin: Origin,
+    /// What is done.
+    pub action: KeyAction,
+    /// The key's name.
+    pub key: KeyName,
+    /// Its algorithm.
+    pub algorithm: KeyAlgorithm,
+    /// SHA-256 of its SPKI: which key is destroyed; none for one that is yet to be made.
+    pub spki_sha256: Option<Digest>,
+    /// The common name that the CSR of a new key proposes; for one that is destroyed, why.
+    pub words: String,
+    /// What becomes of its certificates; `expired` for a new key.
+    pub certificates: Remaining,
     /// From when on it no longer counts.
     pub expires: Time,
 }
@@ -176,6 +270,9 @@ macro_rules! words {
 }
 words!(Decision, Approve = "approve", Deny = "deny");
 words!(StopAction, Revoke = "revoke", Freeze = "freeze", Unfreeze = "unfreeze");
+words!(SuccessionKind, Planned = "planned", Discontinuity = "discontinuity");
+words!(KeyAction, Generate = "generate", Destroy = "destroy");
+words!(Remaining, Expired = "expired", Abandoned = "abandoned");
 
 /// Writing, reading and the trait of one kind of text, from the list of its lines.
 macro_rules! text {
@@ -251,6 +348,33 @@ text!(RecoveryText, "stele-recovery-v1", "stele-recovery", {
     "origin" => origin,
     "action" => action as Free,
     "detail-sha256" => detail_sha256,
+    "expires" => expires,
+});
+text!(CloseText, "stele-close-v1", "stele-recovery", {
+    "origin" => origin,
+    "successor" => successor,
+    "successor-vkey" => successor_vkey as Free,
+    "expires" => expires,
+});
+text!(SuccessionText, "stele-succession-v1", "stele-recovery", {
+    "origin" => origin,
+    "vkey" => vkey as Free,
+    "kind" => kind,
+    "predecessor" => predecessor,
+    "size" => size,
+    "root" => root,
+    "missing" => missing as Free,
+    "carry-over-sha256" => carry_over_sha256,
+    "expires" => expires,
+});
+text!(KeyText, "stele-key-v1", "stele-key", {
+    "origin" => origin,
+    "action" => action,
+    "key" => key,
+    "algorithm" => algorithm,
+    "spki-sha256" => spki_sha256 as Optional,
+    "words" => words as Free,
+    "certificates" => certificates,
     "expires" => expires,
 });
 

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SignerRequest;
 use super::facts::Found;
+use super::{SignerRequest, WholeLog};
 use crate::authority::Bundle;
 use crate::checkpoint::{self, Checkpoint, NoteVerifier, TlogProof};
 use crate::error::Error;
@@ -197,6 +197,35 @@ pub fn bundles_to_adopt(known: &[Found<BundleAdopted>], proven: Vec<ProvenBundle
         next.push(one);
     }
     Ok(next)
+}
+
+/// Checks with the signer's whole log that no bundle was kept back from a ceremony: a request proves each bundle in it,
+/// not that there is no other.
+///
+/// # Errors
+/// When the log is not the one whose checkpoint the ceremony saw, or had adopted a bundle by then that is not among
+/// `known`.
+pub fn none_withheld(signer: &WholeLog, seen: &Checkpoint, known: &[Digest]) -> Result<(), Error> {
+    if seen.size > signer.checkpoint().size || signer.root_at(seen.size)? != seen.root {
+        let why = "its beginning is not the log whose checkpoint the ceremony recorded";
+        return Err(Error::unverified("signer's log", why));
+    }
+    for record in signer
+        .records()?
+        .into_iter()
+        .take_while(|record| record.index < seen.size)
+    {
+        if let Body::BundleAdopted(adopted) = record.body
+            && !known.contains(&adopted.sha256)
+        {
+            let why = format!(
+                "bundle {} was in force when the ceremony saw it, and was kept back",
+                adopted.number
+            );
+            return Err(Error::unverified("signer's log", why));
+        }
+    }
+    Ok(())
 }
 
 fn head(vkey: &str, note: &str) -> Result<Checkpoint, Error> {

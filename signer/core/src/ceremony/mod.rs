@@ -19,7 +19,7 @@ mod words;
 pub use draw::{Drawing, RootCertificate, Standing, draw};
 pub use facts::{Attempt, Certified, Facts, Found, NUMBER_NOTE, Outcome, Sitting};
 pub use fill::fill;
-pub use later::{Later, ProvenBundle, RequestedBundle, bundles_to_adopt};
+pub use later::{Later, ProvenBundle, RequestedBundle, bundles_to_adopt, none_withheld};
 pub use log::{WholeLog, record_at};
 pub use minutes::{Minutes, minutes};
 pub use pem::{from_pem, to_pem};

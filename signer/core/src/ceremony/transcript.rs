@@ -8,7 +8,9 @@ mod signatures;
 use std::collections::BTreeMap;
 
 use super::script::ROOT_KEY;
-use super::{CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem};
+use super::{
+    CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem, none_withheld,
+};
 use crate::authority::Bundle;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
@@ -200,28 +202,11 @@ pub fn verify_binding(transcript: &Verified, signer: &WholeLog) -> Result<(), Er
         ));
     }
     let seen = Checkpoint::from_note_unverified(&transcript.request.checkpoint)?;
-    if seen.size > signer.checkpoint().size || signer.root_at(seen.size)? != seen.root {
-        let why = "its beginning is not the log whose checkpoint the ceremony recorded";
-        return Err(Error::unverified("signer's log", why));
-    }
-    let (mut taken, mut withheld) = (false, None);
-    for record in signer.records()? {
-        match record.body {
-            Body::CeremonyImported(imported) => {
-                taken |= imported.vkey == transcript.vkey && imported.checkpoint == transcript.log.note();
-            }
-            Body::BundleAdopted(adopted)
-                if record.index < seen.size && !transcript.bundles.contains(&adopted.sha256) =>
-            {
-                withheld = withheld.or(Some(adopted.number));
-            }
-            _ => {}
-        }
-    }
-    if let Some(number) = withheld {
-        let why = format!("bundle {number} was in force when the ceremony was held, and was kept from it");
-        return Err(Error::unverified("signer's log", why));
-    }
+    none_withheld(signer, &seen, &transcript.bundles)?;
+    let taken = signer.records()?.into_iter().any(|record| {
+        matches!(record.body, Body::CeremonyImported(imported)
+            if imported.vkey == transcript.vkey && imported.checkpoint == transcript.log.note())
+    });
     if !taken {
         return Err(Error::unverified(
             "signer's log",

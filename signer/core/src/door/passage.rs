@@ -289,14 +289,9 @@ impl ToBeSigned {
             Ok(signature) => signature,
             Err(SignFault::NotSigned(cause)) => {
                 let reason = cause.to_string().chars().take(500).collect();
-                return match keeper.commit(&Body::Failed(Failed { intent: index, reason })) {
-                    Ok(at) => Err(DoorError::NotSigned { at: at.index, cause }),
-                    Err(fault) => {
-                        // An intent without an outcome must not stay so.
-                        let _ = keeper.give_up(index, &fault.to_string());
-                        Err(fault.into())
-                    }
-                };
+                let failed = keeper.commit(&Body::Failed(Failed { intent: index, reason }));
+                let at = failed.map_err(|fault| given_up(keeper, index, fault))?;
+                return Err(DoorError::NotSigned { at: at.index, cause });
             }
             Err(SignFault::FateUnknown(cause)) => return Err(unknown(keeper, index, cause)),
         };
@@ -319,6 +314,13 @@ impl ToBeSigned {
 fn unknown(keeper: &dyn Keeper, intent: u64, cause: String) -> DoorError {
     let _ = keeper.give_up(intent, &cause);
     DoorError::FateUnknown { intent, cause }
+}
+
+/// The outcome could not be recorded. Where it stands all the same the keeper refuses this; otherwise it settles the
+/// intent, which nobody else would.
+fn given_up(keeper: &dyn Keeper, intent: u64, fault: KeeperFault) -> DoorError {
+    let _ = keeper.give_up(intent, &fault.to_string());
+    fault.into()
 }
 
 /// What the caller receives (P2).

@@ -174,7 +174,7 @@ fn subject_values(c: &TbsView) -> Result<(), String> {
     bad.map_or(Ok(()), |a| Err(format!("{} {}", a.kind.name(), shown(&a.value))))
 }
 
-fn is_dns_name(name: &str) -> bool {
+pub(super) fn is_dns_name(name: &str) -> bool {
     let base = name.strip_prefix("*.").unwrap_or(name);
     let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let label =
@@ -191,7 +191,7 @@ fn looks_like_address(name: &str) -> bool {
             .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn is_uri(uri: &str) -> bool {
+pub(super) fn is_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else {
         return false;
     };
@@ -206,7 +206,7 @@ fn percent_ok(rest: &str) -> bool {
     rest.split('%').skip(1).all(digits)
 }
 
-fn is_email(address: &str) -> bool {
+pub(super) fn is_email(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else {
         return false;
     };
@@ -221,7 +221,7 @@ fn is_email(address: &str) -> bool {
 
 fn spiffe_uris(c: &TbsView) -> impl Iterator<Item = &str> {
     c.sans.iter().filter_map(|san| match san {
-        San::Uri(uri) if uri.get(..9).is_some_and(|s| s.eq_ignore_ascii_case("spiffe://")) => Some(uri.as_str()),
+        San::Uri(uri) if uri.get(..7).is_some_and(|s| s.eq_ignore_ascii_case("spiffe:")) => Some(uri.as_str()),
         _ => None,
     })
 }

@@ -73,6 +73,12 @@ pub enum Body {
     Unfreeze(Unfreeze),
     /// Operators decided on a recovery.
     Recovery(Recovery),
+    /// A key pair was destroyed in the token.
+    KeyDestroyed(KeyDestroyed),
+    /// The last record of an epoch: another log goes on.
+    EpochClosed(EpochClosed),
+    /// Near the beginning of an epoch that continues another: what it takes over.
+    CarriedOver(CarriedOver),
     /// A witness answers otherwise than before.
     WitnessResult(WitnessResult),
     /// The witnesses' cosignatures that a CA certificate's signature waited for.
@@ -114,6 +120,9 @@ impl Body {
             Self::Freeze(_) => "freeze",
             Self::Unfreeze(_) => "unfreeze",
             Self::Recovery(_) => "recovery",
+            Self::KeyDestroyed(_) => "key_destroyed",
+            Self::EpochClosed(_) => "epoch_closed",
+            Self::CarriedOver(_) => "carried_over",
             Self::WitnessResult(_) => "witness_result",
             Self::Cosigned(_) => "cosigned",
             Self::Halted(_) => "halted",
@@ -129,6 +138,8 @@ impl Body {
                 | Self::TokenLogin(_)
                 | Self::ClockStep(_)
                 | Self::KeyGenerated(_)
+                | Self::KeyDestroyed(_)
+                | Self::CarriedOver(_)
                 | Self::Unknown(_)
                 | Self::Cosigned(_)
         )
@@ -169,8 +180,14 @@ pub struct Genesis {
 pub struct Predecessor {
     /// Its origin.
     pub origin: Origin,
+    /// Its verifier key.
+    pub vkey: String,
     /// Its last known checkpoint, verbatim.
     pub checkpoint: String,
+    /// SHA-256 of what is carried over, which follows in a `carried_over` record.
+    pub carry_over_sha256: Digest,
+    /// The quorum's signed texts (`stele-succession-v1`): whether the change was planned, or what is missing.
+    pub texts: Vec<SignedText>,
 }
 
 /// What a token says of itself.
@@ -397,6 +414,8 @@ pub enum Authority {
     Policy,
     /// Operators' signed texts over this very TBS.
     Approvals(Vec<SignedText>),
+    /// The quorum's texts in this log's genesis, which name the predecessor.
+    Succession,
     /// A step of the plan recorded at an index of this log.
     Plan {
         /// Index of the plan's record.
@@ -458,6 +477,9 @@ pub struct Decision {
     pub approve: bool,
     /// The text and its signature.
     pub text: SignedText,
+    /// The operator's words, if any; the signed text does not cover them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// The requester took it back.
@@ -468,6 +490,9 @@ pub struct Withdrawal {
     pub proposal: u64,
     /// By whom.
     pub caller: CallerSan,
+    /// Why, in the requester's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A refused request.
@@ -486,6 +511,9 @@ pub struct Refused {
     pub violations: Vec<Violation>,
     /// How many there were in all.
     pub total: u64,
+    /// The whole request as the caller made it, where it fits in a record; `digest` is its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<SignRequest>>,
 }
 
 /// A refused peer or call.
@@ -612,6 +640,9 @@ pub struct Revocation {
     pub by: CallerSan,
     /// The quorum's texts, where the certificate is a CA's.
     pub texts: Vec<SignedText>,
+    /// What else the one who asked had to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What can be frozen.
@@ -656,6 +687,46 @@ pub struct Recovery {
     pub action: String,
     /// The quorum's texts.
     pub texts: Vec<SignedText>,
+}
+
+/// A key pair that is no longer in the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDestroyed {
+    /// Its name; no later key of this log has it.
+    pub key: KeyName,
+    /// SHA-256 of its SPKI.
+    pub spki_sha256: Digest,
+    /// The quorum's texts (`stele-key-v1`).
+    pub texts: Vec<SignedText>,
+}
+
+/// The log that goes on after this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Successor {
+    /// Its origin.
+    pub origin: Origin,
+    /// Its verifier key.
+    pub vkey: String,
+}
+
+/// The end of an epoch: nothing follows in this log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochClosed {
+    /// Where it goes on.
+    pub successor: Successor,
+    /// The quorum's texts (`stele-close-v1`).
+    pub texts: Vec<SignedText>,
+}
+
+/// What a log takes over from its predecessor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarriedOver {
+    /// The carry-over file (`epoch::CarryOver`), whose digest stands in the genesis and in the texts there.
+    pub carry_over: Payload,
 }
 
 /// What a witness answers now; recorded when it changes, not each time.

@@ -1,6 +1,7 @@
 //! What each record changes.
 
 mod certificates;
+mod epoch;
 mod requests;
 mod stop;
 
@@ -79,10 +80,12 @@ impl<'a> Step<'a> {
     fn effect(&self, body: &Body) -> rusqlite::Result<About> {
         match body {
             Body::Chunk(chunk) => self.chunk(chunk),
-            Body::KeyGenerated(generated) => Ok(About {
-                key: Some(generated.key.clone()),
+            Body::KeyGenerated(stele_core::record::KeyGenerated { key, .. })
+            | Body::KeyDestroyed(stele_core::record::KeyDestroyed { key, .. }) => Ok(About {
+                key: Some(key.clone()),
                 ..About::default()
             }),
+            Body::CarriedOver(carried) => self.carried_over(carried),
             Body::BundleAdopted(adopted) => self.bundle(adopted),
             Body::CaCertificate(ca) => self.ca_certificate(ca),
             Body::Proposal(proposal) => self.proposal(proposal),
@@ -114,6 +117,7 @@ impl<'a> Step<'a> {
             | Body::CeremonyNote(_)
             | Body::CeremonyClosed(_)
             | Body::CeremonyImported(_)
+            | Body::EpochClosed(_)
             | Body::Recovery(_)
             | Body::WitnessResult(_)
             | Body::Cosigned(_)

@@ -9,7 +9,7 @@ use super::Reader;
 use crate::convert::{Int, Json, Millis, Text};
 use crate::error::IndexError;
 use crate::text::Name;
-use crate::view::{BundleView, CaView, CertificateView, CrlView, Frozen, Listed, Revoked, StateKind};
+use crate::view::{BundleView, CaView, Carried, CertificateView, CrlView, Frozen, Listed, Revoked, StateKind};
 
 impl Reader {
     /// The certificate that `key` signed with this serial.
@@ -21,6 +21,23 @@ impl Reader {
             "SELECT idx, key, serial, not_after, der FROM certificate WHERE key = ?1 AND serial = ?2",
             (Text(key), Text(serial)),
             certificate_row,
+        )
+    }
+
+    /// A certificate of the log before this one, of which the carry-over names no more than this.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn carried(&self, key: &KeyName, serial: &Serial) -> Result<Option<Carried>, IndexError> {
+        self.row(
+            "SELECT not_after, ca FROM carried WHERE key = ?1 AND serial = ?2",
+            (Text(key), Text(serial)),
+            |row| {
+                Ok(Carried {
+                    not_after: row.get::<_, Millis>(0)?.0,
+                    ca: row.get(1)?,
+                })
+            },
         )
     }
 

@@ -170,6 +170,7 @@ pub(crate) fn refusal(request: &RequestRef) -> Body {
         profile: profile().name,
         violations: vec![],
         total: 1,
+        asked: None,
     })
 }
 
@@ -206,6 +207,7 @@ pub(crate) fn decision(proposal: u64, operator: &str, approve: bool) -> Body {
         operator: parse(operator),
         approve,
         text: signed_text(),
+        comment: None,
     })
 }
 
@@ -213,6 +215,7 @@ pub(crate) fn withdrawal(proposal: u64) -> Body {
     Body::Withdrawal(Withdrawal {
         proposal,
         caller: caller(1),
+        reason: None,
     })
 }
 
@@ -280,6 +283,7 @@ pub(crate) fn revocation(n: u8, reason: Reason) -> Body {
         reason,
         by: caller(1),
         texts: vec![],
+        comment: None,
     })
 }
 

@@ -48,7 +48,7 @@ impl Signer {
     /// # Errors
     /// When the text does not read, verify or fit a proposal that waits; when its signer may not decide; and when the
     /// certificate could not be issued, though the decision stands.
-    pub(crate) fn decide(&self, signed: &SignedText, word: Word) -> Result<Decided, Failure> {
+    pub(crate) fn decide(&self, signed: &SignedText, word: Word, comment: &str) -> Result<Decided, Failure> {
         let invalid = |error: Error| Failure::from_error(Reason::SignedTextInvalid, error);
         let text: ApprovalText = signed.text.parse().map_err(invalid)?;
         text.check(&self.origin, clock::now()).map_err(invalid)?;
@@ -71,6 +71,7 @@ impl Signer {
             operator: operator.clone(),
             approve: word == Word::Approve,
             text: signed.clone(),
+            comment: words(comment),
         });
         let at = self.append(&body)?;
         tracing::info!(index = at.index, %operator, decision = %word, "decided");
@@ -223,9 +224,15 @@ impl Signer {
         let body = Body::Withdrawal(Withdrawal {
             proposal: proposal.index,
             caller: caller.clone(),
+            reason: words(reason),
         });
         let at = self.append(&body)?;
         tracing::info!(index = at.index, reason, "withdrawn");
         Ok(at.index)
     }
+}
+
+/// Free words for the record; none when nothing was said.
+pub(crate) fn words(said: &str) -> Option<String> {
+    (!said.is_empty()).then(|| said.to_owned())
 }

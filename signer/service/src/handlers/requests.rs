@@ -48,7 +48,7 @@ impl RequestService for Handlers {
         let signed = convert::approval(call.into_inner()).map_err(malformed)?;
         let span = tracing::info_span!("approve", caller = %caller.name);
         let work = self.doors.answer(&self.signer, move |signer| {
-            let decided = signer.decide(&signed, Decision::Approve)?;
+            let decided = signer.decide(&signed, Decision::Approve, "")?;
             let snapshot = signer.snapshot.load_full();
             Ok(ApproveRequestResponse {
                 position: Some(signer.position(decided.index).into()),
@@ -63,7 +63,7 @@ impl RequestService for Handlers {
         let denial = convert::denial(call.into_inner()).map_err(malformed)?;
         let span = tracing::info_span!("deny", caller = %caller.name, reason = denial.reason);
         let work = self.doors.answer(&self.signer, move |signer| {
-            let decided = signer.decide(&denial.signed, Decision::Deny)?;
+            let decided = signer.decide(&denial.signed, Decision::Deny, &denial.reason)?;
             let snapshot = signer.snapshot.load_full();
             Ok(DenyRequestResponse {
                 position: Some(signer.position(decided.index).into()),

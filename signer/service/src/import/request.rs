@@ -34,8 +34,9 @@ impl Signer {
         self.check_own_checkpoint("--since: checkpoint", &earlier.checkpoint)?;
         let seen = Checkpoint::from_note_unverified(&earlier.checkpoint)?.size;
         let (note, head) = tree::checkpoint(&self.keeper)?;
+        let held = self.held.load_full();
         let keys: Vec<&KeyName> = if keys.is_empty() {
-            self.held.keys().collect()
+            held.keys().collect()
         } else {
             keys.iter().collect()
         };
@@ -109,7 +110,8 @@ impl Signer {
     fn requested(&self, key: &KeyName) -> Result<RequestedKey, SignerError> {
         let none =
             |found: &str| Error::malformed(format!("--key {key}"), found, "a CA key of the keeper, with its CSR");
-        let public = self.held.get(key).ok_or_else(|| none("no such key"))?;
+        let held = self.held.load();
+        let public = held.get(key).ok_or_else(|| none("no such key"))?;
         let filter = Filter {
             kind: Some("key_generated".to_owned()),
             key: Some(key.clone()),

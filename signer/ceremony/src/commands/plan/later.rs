@@ -1,11 +1,15 @@
 //! What a later ceremony takes from the signer: that its log grew and was not replaced, and the bundles it adopted.
 
+use std::path::Path;
+
 use stele_core::Error;
 use stele_core::ceremony::transcript::known_ceremony;
-use stele_core::ceremony::{ProvenBundle, SignerRequest, bundles_to_adopt};
+use stele_core::ceremony::{ProvenBundle, SignerRequest, WholeLog, bundles_to_adopt, none_withheld};
+use stele_core::checkpoint::Checkpoint;
 use stele_core::record::{Body, BundleAdopted};
 
 use crate::error::CeremonyError;
+use crate::folder::read_tree;
 use crate::session::Session;
 
 /// Checks the request against what the log knows of the signer, and answers with the bundles to adopt.
@@ -41,6 +45,22 @@ fn this_log(session: &Session, note: &str) -> Result<(), CeremonyError> {
         let why = "the signer imported a later or another one; find the directory of the newest ceremony";
         return Err(Error::unverified("this ceremony's log", why).into());
     }
+    Ok(())
+}
+
+/// Holds the bundles against the signer's whole log: none that was in force may be missing.
+pub(super) fn complete(
+    session: &Session,
+    request: &SignerRequest,
+    next: &[ProvenBundle],
+    ledger: &Path,
+) -> Result<(), CeremonyError> {
+    let signer = WholeLog::from_files(&read_tree(ledger)?, &request.vkey)?;
+    let seen = Checkpoint::from_note_unverified(&request.checkpoint)?;
+    let known = session.facts.bundles.iter().map(|found| found.body.sha256);
+    let known: Vec<_> = known.chain(next.iter().map(|proven| proven.bundle.digest())).collect();
+    none_withheld(&signer, &seen, &known)?;
+    println!("  the signer's log holds no other bundle");
     Ok(())
 }
 

@@ -95,6 +95,7 @@ fn one(
         reason: revocation.reason,
         by: CallerSan::Unix("ceremony".to_owned()),
         texts: over,
+        comment: None,
     }))?;
     session.refresh()?;
     println!("  {} is revoked", revocation.serial);

@@ -12,6 +12,9 @@ mod stats;
 mod tail;
 mod verify;
 
+pub(crate) use log::Place;
+pub(crate) use verify::estate;
+
 use std::path::PathBuf;
 
 use crate::connect::ConnectionArgs;

@@ -1,17 +1,22 @@
 //! `stele authority`: the bundle from its directory to the operators' signatures. Everything here works offline.
 
 mod sign;
+mod succession;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stele_core::authority::signed_file::{SignedFile, Subject};
-use stele_core::authority::texts::{BundleText, RecoveryText, StopAction, StopText};
+use stele_core::authority::signed_file::SignedFile;
+use stele_core::authority::texts::{
+    BundleText, CloseText, KeyAction, KeyText, RecoveryText, Remaining, StopAction, StopText,
+};
 use stele_core::authority::{Action, Bundle, diff};
 use stele_core::ceremony::CeremonyFile as _;
+use stele_core::epoch::Prepared;
 use stele_core::profile::Seconds;
-use stele_core::types::{Digest, Origin, Time};
+use stele_core::types::{Digest, KeyAlgorithm, KeyName, Origin, Time};
 
+use crate::connect::ConnectionArgs;
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::{clock, directory, files};
@@ -45,6 +50,8 @@ pub(crate) enum AuthorityCommand {
         /// The newer one
         new: PathBuf,
     },
+    /// Writes what a log hands on to the one that continues it, and the text that operators sign over it
+    Succession(succession::SuccessionArgs),
     /// Writes another text for operators to sign
     #[command(subcommand)]
     Text(TextCommand),
@@ -89,6 +96,35 @@ pub(crate) enum TextCommand {
         #[command(flatten)]
         common: TextArgs,
     },
+    /// The end of a log's epoch: the log that `stele-keeper prepare` prepared goes on
+    Close {
+        /// What `stele-keeper prepare` wrote
+        #[arg(long, value_name = "FILE")]
+        successor: PathBuf,
+        #[command(flatten)]
+        common: TextArgs,
+    },
+    /// A CA key to be generated or destroyed in the signer's token
+    Key {
+        /// `generate` or `destroy`
+        action: KeyAction,
+        /// The key's name
+        name: KeyName,
+        /// Its algorithm, e.g. `ec-p384`
+        #[arg(long)]
+        algorithm: KeyAlgorithm,
+        /// SHA-256 of its SPKI: which key is destroyed
+        #[arg(long, value_name = "HEX", required_if_eq("action", "destroy"))]
+        spki_sha256: Option<Digest>,
+        /// The common name that the CSR of a new key proposes; why a key is destroyed
+        #[arg(long)]
+        words: String,
+        /// Destroy it although certificates of it have not expired, which then get no CRLs any more
+        #[arg(long)]
+        abandon: bool,
+        #[command(flatten)]
+        common: TextArgs,
+    },
     /// A recovery, e.g. of the clock
     Recovery {
         /// What to do, e.g. `clock`
@@ -115,8 +151,9 @@ pub(crate) struct TextArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(command: &AuthorityCommand) -> Result<Answer, CliError> {
+pub(crate) fn run(command: &AuthorityCommand, connection: &ConnectionArgs) -> Result<Answer, CliError> {
     match command {
+        AuthorityCommand::Succession(args) => succession::run(args, connection),
         AuthorityCommand::Build(args) => build(args),
         AuthorityCommand::Sign(args) => sign::run(args),
         AuthorityCommand::Show { file, authority } => show(file, authority.as_deref()),
@@ -178,7 +215,7 @@ fn unpack(file: &Path, directory: &Path) -> Result<Answer, CliError> {
 }
 
 /// Whole seconds, so that people can read the text aloud.
-fn expiry(after: Seconds) -> Time {
+pub(super) fn expiry(after: Seconds) -> Time {
     Time::from_secs(clock::now().secs()).plus_secs(after.0)
 }
 
@@ -198,6 +235,43 @@ fn text(command: &TextCommand) -> Result<Answer, CliError> {
                 expires: expiry(common.expires),
             };
             text.to_string().parse::<StopText>()?;
+            (text.to_string(), &common.out)
+        }
+        TextCommand::Close { successor, common } => {
+            let prepared = Prepared::decode(&files::read(successor)?)?;
+            let text = CloseText {
+                origin: common.origin.clone(),
+                successor: prepared.origin,
+                successor_vkey: prepared.vkey,
+                expires: expiry(common.expires),
+            };
+            text.to_string().parse::<CloseText>()?;
+            (text.to_string(), &common.out)
+        }
+        TextCommand::Key {
+            action,
+            name,
+            algorithm,
+            spki_sha256,
+            words,
+            abandon,
+            common,
+        } => {
+            let text = KeyText {
+                origin: common.origin.clone(),
+                action: *action,
+                key: name.clone(),
+                algorithm: *algorithm,
+                spki_sha256: *spki_sha256,
+                words: words.clone(),
+                certificates: if *abandon {
+                    Remaining::Abandoned
+                } else {
+                    Remaining::Expired
+                },
+                expires: expiry(common.expires),
+            };
+            text.to_string().parse::<KeyText>()?;
             (text.to_string(), &common.out)
         }
         TextCommand::Recovery { action, detail, common } => {
@@ -318,11 +392,7 @@ fn show(path: &Path, authority: Option<&Path>) -> Result<Answer, CliError> {
     let own = bundle.as_ref().filter(|b| b.number() == 0).cloned();
     let judge = authority.map(read_bundle).transpose()?.or(own);
     let signers = sign::signers(&file, judge.as_ref())?;
-    let kind = match &file.subject {
-        Subject::Bundle(_) => "bundle",
-        Subject::Stop => "stop",
-        Subject::Recovery(_) => "recovery",
-    };
+    let kind = file.subject.name();
     let mut text = format!("a signed {kind}\n");
     if let Some(bundle) = &bundle {
         text.push_str(&describe(bundle));

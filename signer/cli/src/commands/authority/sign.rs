@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use stele_core::authority::Bundle;
 use stele_core::authority::signed_file::{SignedFile, Subject};
-use stele_core::authority::texts::{BundleText, OperatorText, RecoveryText, StopText};
+use stele_core::authority::texts::{BundleText, CloseText, KeyText, RecoveryText, StopText, SuccessionText};
 use stele_core::ceremony::CeremonyFile as _;
 use stele_core::types::SignedText;
 
@@ -21,7 +21,7 @@ pub(crate) struct SignArgs {
     /// The bundle's text, as `stele authority build --text-out` wrote it
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// The details of a recovery
+    /// The details of a recovery, or the carry-over file of a succession
     #[arg(long, value_name = "FILE")]
     detail: Option<PathBuf>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(super) fn run(args: &SignArgs) -> Result<Answer, CliError> {
     });
     files::require_absent([out.as_path()])?;
     let draft = draft(args)?;
-    let namespace = namespace(&draft.subject);
+    let namespace = draft.subject.namespace();
     eprintln!("{}", printable(&draft.text));
     let signed = match args.source.obtain(&draft.text, namespace)? {
         Outcome::Written(words) => return Ok(Answer::new(words, json!({"state": "text-written"}))),
@@ -78,14 +78,6 @@ fn add(draft: Draft, signed: SignedText) -> Result<SignedFile, CliError> {
     Ok(SignedFile::new(draft.subject, texts)?)
 }
 
-const fn namespace(subject: &Subject) -> &'static str {
-    match subject {
-        Subject::Bundle(_) => BundleText::NAMESPACE,
-        Subject::Stop => StopText::NAMESPACE,
-        Subject::Recovery(_) => RecoveryText::NAMESPACE,
-    }
-}
-
 fn draft(args: &SignArgs) -> Result<Draft, CliError> {
     let content = files::read_text(&args.file)?;
     if let Ok(file) = SignedFile::decode(content.as_bytes()) {
@@ -104,6 +96,16 @@ fn draft(args: &SignArgs) -> Result<Draft, CliError> {
     };
     if content.parse::<StopText>().is_ok() {
         return Ok(fresh(Subject::Stop, content));
+    }
+    if content.parse::<CloseText>().is_ok() {
+        return Ok(fresh(Subject::Close, content));
+    }
+    if content.parse::<KeyText>().is_ok() {
+        return Ok(fresh(Subject::Key, content));
+    }
+    if content.parse::<SuccessionText>().is_ok() {
+        let file = given("--detail", args.detail.as_deref(), "the carry-over file")?;
+        return Ok(fresh(Subject::Succession(file), content));
     }
     if content.parse::<RecoveryText>().is_ok() {
         let detail = given("--detail", args.detail.as_deref(), "the recovery's details")?;
@@ -127,7 +129,7 @@ fn given(option: &str, path: Option<&Path>, what: &str) -> Result<String, CliErr
 
 /// Who signed, a line each: the operator where `judge` lists the key, else the key.
 pub(super) fn signers(file: &SignedFile, judge: Option<&Bundle>) -> Result<Vec<String>, CliError> {
-    let namespace = namespace(&file.subject);
+    let namespace = file.subject.namespace();
     let mut out = Vec::new();
     for signed in &file.texts {
         let key = ssh::verify(signed, namespace)?;

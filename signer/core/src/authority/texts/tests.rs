@@ -39,6 +39,20 @@ fn every_kind_reads_what_it_writes() {
         "stele-recovery-v1\norigin: o\naction: clock\ndetail-sha256: {HASH}\nexpires: 2026-11-22T01:22:26.000Z\n"
     ));
     assert_eq!(recovery.action, "clock");
+    let close: CloseText = reads_back(
+        "stele-close-v1\norigin: o/1\nsuccessor: o/2\nsuccessor-vkey: o/2+01020304+AQ==\nexpires: 2026-11-22T01:22:26.000Z\n",
+    );
+    assert_eq!(close.successor.as_str(), "o/2");
+    let succession: SuccessionText = reads_back(&format!(
+        "stele-succession-v1\norigin: o/2\nvkey: o/2+01020304+AQ==\nkind: discontinuity\npredecessor: o/1\nsize: 7\nroot: {HASH}\n\
+         missing: all after the fire\ncarry-over-sha256: {HASH}\nexpires: 2026-11-22T01:22:26.000Z\n"
+    ));
+    assert_eq!((succession.kind, succession.size), (SuccessionKind::Discontinuity, 7));
+    let key: KeyText = reads_back(
+        "stele-key-v1\norigin: o\naction: generate\nkey: etcd-ca-2\nalgorithm: ec-p384\nspki-sha256: none\nwords: etcd CA 2\n\
+         certificates: expired\nexpires: 2026-11-22T01:22:26.000Z\n",
+    );
+    assert_eq!((key.algorithm, key.spki_sha256), (KeyAlgorithm::EcP384, None));
 }
 
 #[test]

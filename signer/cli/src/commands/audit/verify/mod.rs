@@ -8,6 +8,7 @@ mod state;
 use std::path::PathBuf;
 
 use serde_json::json;
+use stele_core::audit::Estate;
 use stele_core::types::Digest;
 
 use super::log::Place;
@@ -77,6 +78,24 @@ pub(super) fn run(args: &VerifyArgs, connection: &ConnectionArgs) -> Result<Answ
         json,
         finding: !clean,
     })
+}
+
+/// What the last of these logs leaves to the one that is to continue it; all of them must be free of findings.
+///
+/// # Errors
+/// When a log cannot be read, or there are findings.
+pub(crate) fn estate(places: &[Place], connection: &ConnectionArgs) -> Result<Estate, CliError> {
+    let settings = connection.settings()?;
+    let verifier = settings.required_verifier()?;
+    let mut chain = verify_all(places, &settings, verifier, None, &State::default(), None)?;
+    if !chain.is_clean() {
+        let why = "there are findings: run `stele audit verify` with the same arguments; nothing is handed on from such a log";
+        return Err(CliError::Refused(why.to_owned()));
+    }
+    let mut left = chain.logs.iter_mut().filter_map(|log| log.estate.take());
+    // Ceremonies' logs come after those that name them, and leave nothing.
+    left.find(Estate::is_a_signers)
+        .ok_or_else(|| CliError::Refused("no log of a signer among them".to_owned()))
 }
 
 /// The last line.

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use stele_core::audit::{Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again};
+use stele_core::audit::{Estate, Examined, Finding, Options, Report, SignatureCheck, Verifier, examine, examine_again};
 use stele_core::checkpoint::tile::{FULL_WIDTH, TileKind, TilePath, decode_bundle, decode_hashes};
 use stele_core::checkpoint::tiler::{HashTiler, TileFile};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier};
 use stele_core::merkle::Hash;
-use stele_core::record::{Body, Record};
+use stele_core::record::Record;
 use stele_core::types::Digest;
 
 use super::super::log::{FileFinding, Log, Place};
@@ -25,6 +25,8 @@ pub(in crate::commands::audit) struct Verified {
     pub(in crate::commands::audit) file_count: u64,
     /// Digests of everything that the log issued; collected for small logs only, as a ceremony's is.
     pub(in crate::commands::audit) issued: HashSet<Digest>,
+    /// What it leaves to a log that continues it; none once that was verified, too.
+    pub(in crate::commands::audit) estate: Option<Estate>,
 }
 
 impl Verified {
@@ -34,21 +36,21 @@ impl Verified {
 }
 
 /// Beyond so many entries nobody looks for CA certificates: it is no ceremony's log.
-const SMALL_LOG: u64 = 100_000;
+pub(super) const SMALL_LOG: u64 = 100_000;
 /// Signatures that a core verifies at a time.
 const CHECKS: usize = 32;
 
 /// Who else wants to see the records that are verified, in order.
 pub(in crate::commands::audit) type Observer<'a> = &'a mut dyn FnMut(Record);
 
-/// Verifies a log.
+/// Verifies a log, which continues the one that left `estate`, where there is one.
 ///
 /// # Errors
 /// When a file cannot be read. What is wrong with the log is in the result.
 pub(super) fn verify_log(
     place: Place,
     mut log: Log,
-    verifier: NoteVerifier,
+    (verifier, estate): (NoteVerifier, Option<Estate>),
     mut options: Options,
     observer: Option<Observer<'_>>,
 ) -> Result<Verified, CliError> {
@@ -58,7 +60,10 @@ pub(super) fn verify_log(
     let size = Checkpoint::from_note_unverified(log.note())?.size;
     let seen = options.verified;
     let mut pass = Pass {
-        verifier: Verifier::new(verifier.clone(), options),
+        verifier: match estate {
+            Some(estate) => Verifier::continuing(estate, verifier.clone(), options),
+            None => Verifier::new(verifier.clone(), options),
+        },
         tiler: HashTiler::new(),
         issued: HashSet::new(),
         findings: Vec::new(),
@@ -83,7 +88,23 @@ pub(super) fn verify_log(
         files: ended.findings,
         file_count,
         issued: ended.issued,
+        estate: Some(ended.estate),
     })
+}
+
+/// The first entry of a log, not verified.
+pub(super) fn first_entry(log: &Log) -> Result<Option<Vec<u8>>, CliError> {
+    let size = Checkpoint::from_note_unverified(log.note())?.size;
+    let Ok(width) = u16::try_from(size.min(FULL_WIDTH)) else {
+        return Ok(None);
+    };
+    if width == 0 {
+        return Ok(None);
+    }
+    let Some(bytes) = log.read(TilePath::new(TileKind::Entries, 0, width)?)? else {
+        return Ok(None);
+    };
+    Ok(decode_bundle(&bytes)?.first().map(|entry| entry.to_vec()))
 }
 
 /// The root over the first `size` entries of a log that was verified, from its hash tiles; `None` when it has fewer.
@@ -128,6 +149,7 @@ struct Pass<'l, 'o> {
 
 struct Ended {
     report: Report,
+    estate: Estate,
     findings: Vec<FileFinding>,
     tiles: u64,
     issued: HashSet<Digest>,
@@ -138,7 +160,7 @@ impl Pass<'_, '_> {
     fn entries(&mut self, seen: u64) -> Result<(), CliError> {
         let mut progress = Progress::new("verify");
         let (log, size) = (self.log, self.size);
-        let wanted = self.observer.is_some() || size <= SMALL_LOG;
+        let wanted = self.observer.is_some();
         let begin = |number| read_bundle(log, number, size, seen, wanted);
         let check =
             |checks: Vec<SignatureCheck>| -> Vec<Finding> { checks.iter().filter_map(SignatureCheck::run).collect() };
@@ -182,9 +204,12 @@ impl Pass<'_, '_> {
         let mut checks = Vec::new();
         for (one, record) in examined {
             let leaf = one.leaf();
+            if self.size <= SMALL_LOG {
+                self.issued.extend(one.issued());
+            }
             checks.extend(self.verifier.admit(one));
-            if let Some(record) = record {
-                self.observe(record);
+            if let (Some(record), Some(observer)) = (record, &mut self.observer) {
+                observer(record);
             }
             for tile in self.tiler.push(leaf)? {
                 self.compare(tile, leaves.as_deref())?;
@@ -205,17 +230,6 @@ impl Pass<'_, '_> {
             jobs.push(std::mem::replace(&mut checks, rest));
         }
         Ok(Judged::More(jobs))
-    }
-
-    fn observe(&mut self, record: Record) {
-        if self.size <= SMALL_LOG
-            && let Body::Issued(issued) = &record.body
-        {
-            self.issued.insert(issued.sha256);
-        }
-        if let Some(observer) = &mut self.observer {
-            observer(record);
-        }
     }
 
     fn find(&mut self, tile: TilePath, found: impl Into<String>, expected: impl Into<String>) {
@@ -254,8 +268,10 @@ impl Pass<'_, '_> {
                 self.compare(tile, leaves.as_deref())?;
             }
         }
+        let (report, estate) = self.verifier.conclude(self.log.note());
         Ok(Ended {
-            report: self.verifier.finish(self.log.note()),
+            report,
+            estate,
             findings: self.findings,
             tiles: self.tiles,
             issued: self.issued,

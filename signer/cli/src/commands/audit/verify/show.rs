@@ -27,8 +27,20 @@ pub(in crate::commands::audit) fn describe(log: &Verified, chain: &Chain, digest
         };
         lines.push(format!("first bundle: sha256 {first}; {compared}"));
     }
+    if let Some(before) = &report.predecessor {
+        let (origin, size, root) = (&before.origin, before.size, before.root);
+        lines.push(format!(
+            "continues: log {origin}, known up to {size} entries with root {root}"
+        ));
+    }
+    if let Some(next) = &report.successor {
+        lines.push(format!(
+            "closed: log {} goes on, with the key {}",
+            next.origin, next.vkey
+        ));
+    }
     for imported in &report.imported {
-        let ceremony = if chain.looks_up(log) {
+        let ceremony = if chain.source(log, imported).is_some() {
             "looked up in the ceremony's log"
         } else {
             "issued in the ceremony's log: give its transcript too, to check it there"
@@ -66,6 +78,8 @@ pub(in crate::commands::audit) fn to_json(log: &Verified) -> Value {
         first_bundle,
         imported,
         open_intents,
+        predecessor,
+        successor,
         not_checked,
         ..
     } = &log.report;
@@ -85,6 +99,8 @@ pub(in crate::commands::audit) fn to_json(log: &Verified) -> Value {
         "first_bundle": first_bundle,
         "imported": imported.collect::<Vec<_>>(),
         "open_intents": open_intents,
+        "predecessor": predecessor.as_ref().map(|p| json!({"origin": p.origin, "size": p.size, "root": p.root})),
+        "successor": successor,
         "not_checked": not_checked,
     })
 }
