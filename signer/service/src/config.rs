@@ -215,7 +215,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            doors: 64,
+            doors: 32,
             waiting: 1024,
             deadline: Seconds(20),
             open_requests: 100,
@@ -322,7 +322,7 @@ mod tests {
     fn relative_paths_are_relative_to_the_file() {
         let config = load(GOOD).unwrap();
         assert_eq!(config.local.socket, Path::new("/run/local.sock"));
-        assert_eq!(config.limits.doors, 64);
+        assert_eq!(config.limits.doors, 32);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use stele_core::door::Stored;
 
 /// The most records in memory; those beyond are read from the log like anybody's.
-const MOST: usize = 4096;
+const MOST: usize = 1024;
 /// The most records that the index takes at once.
-const AT_ONCE: usize = 1024;
+const AT_ONCE: usize = 256;
 
 /// See the module.
 #[derive(Debug, Default)]

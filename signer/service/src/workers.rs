@@ -17,7 +17,7 @@ use crate::witness;
 /// How often the log is looked at for records that others wrote.
 const FOLLOW: Duration = Duration::from_secs(1);
 /// How long records may gather before the index takes them all at once.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(50);
 /// How often CRLs are looked at without a reason.
 const CRLS: Duration = Duration::from_secs(60);
 /// How often counted refusals are looked at.
