@@ -88,9 +88,23 @@ impl Service {
                 .arg(dir.path()),
         );
         // The tokens' place stands in the configuration, so the copy needs one of its own.
-        std::fs::remove_file(dir.path().join("signer/softhsm2.conf")).expect("the token's configuration");
-        succeed(Command::new(repository().join("softhsm/token-env")).arg(dir.path().join("signer")));
+        for side in ["root", "signer"] {
+            std::fs::remove_file(dir.path().join(side).join("softhsm2.conf")).expect("the token's configuration");
+            succeed(Command::new(repository().join("softhsm/token-env")).arg(dir.path().join(side)));
+        }
         Self::within(dir, template)
+    }
+
+    /// A signer that waits for its first ceremony: its keys and its request are made, nothing is imported.
+    pub fn before_ceremony() -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        service_world::prepare(dir.path());
+        Self::within(dir.clone(), dir)
+    }
+
+    /// Makes public what a transcript holds, as after a ceremony, and pins the first bundle.
+    pub fn publish(&self, transcript: &Path) {
+        service_world::publish(self.dir.path(), transcript);
     }
 
     /// A copy that runs.
@@ -361,8 +375,14 @@ impl Service {
 
     /// Builds the next bundle from `authority/`, signs it as an operator and applies it. It must be the second one.
     pub fn adopt_next_bundle(&self, operator: &str) {
-        let (bundle, text, signed) = (self.path("next.json"), self.path("next.txt"), self.path("next.signed"));
-        let first = self.first_bundle().to_string();
+        self.adopt_bundle(operator, 1, self.first_bundle());
+    }
+
+    /// Builds the bundle with this number from `authority/`, signs it as an operator and applies it; answers with its
+    /// digest.
+    pub fn adopt_bundle(&self, operator: &str, number: u64, predecessor: Digest) -> Digest {
+        let path = |kind: &str| self.path(&format!("next-{number}.{kind}"));
+        let (bundle, text, signed) = (path("json"), path("txt"), path("signed"));
         let stele = || Command::new(binary_path("stele"));
         succeed(
             stele()
@@ -370,9 +390,9 @@ impl Service {
                 .arg(self.path("authority"))
                 .args([
                     "--number",
-                    "1",
+                    &number.to_string(),
                     "--predecessor",
-                    &first,
+                    &predecessor.to_string(),
                     "--origin",
                     CEREMONY_ORIGIN,
                     "--out",
@@ -393,6 +413,7 @@ impl Service {
                 .arg(&signed),
         );
         succeed(self.stele_as("operator").arg("apply").arg(&signed));
+        Digest::of(&std::fs::read(bundle).expect("the bundle"))
     }
 
     /// The digest of the bundle in force at the start.

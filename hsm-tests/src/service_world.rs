@@ -72,6 +72,13 @@ pub(crate) fn ssh_sign(key: &Path, namespace: &str, file: &Path) -> PathBuf {
 /// Makes everything from nothing to the import: the signer in `dir/signer`, what is public in `dir/out`, keys and
 /// certificates of people in `dir/people`, the authority's files in `dir/authority`.
 pub(crate) fn hold_ceremony(dir: &Path) {
+    prepare(dir);
+    run_ceremony(dir);
+    publish(dir, &dir.join("ceremony/transcript"));
+}
+
+/// Everything before the ceremony: tokens, the signer's keys and request, the authority's files.
+pub(crate) fn prepare(dir: &Path) {
     for sub in ["root", "signer", "out", "people"] {
         std::fs::create_dir(dir.join(sub)).expect("a directory");
     }
@@ -84,13 +91,12 @@ pub(crate) fn hold_ceremony(dir: &Path) {
         new_pin(&dir.join(side).join("pin"));
         new_pin(&dir.join(side).join("so-pin"));
     }
-    let request = init_keeper(dir, &module);
+    write(&dir.join("module"), &module);
+    init_keeper(dir, &module);
     write_authority(dir);
-    run_ceremony(dir, &module, &request);
-    publish(dir, &request);
 }
 
-fn init_keeper(dir: &Path, module: &str) -> PathBuf {
+fn init_keeper(dir: &Path, module: &str) {
     let keys: String = KEYS
         .iter()
         .map(|(name, algorithm)| {
@@ -114,7 +120,6 @@ fn init_keeper(dir: &Path, module: &str) -> PathBuf {
             .arg("--request-out")
             .arg(&request),
     );
-    request
 }
 
 /// The demonstration's authority with a second operator, and an operator who may ask for an intermediate too.
@@ -167,7 +172,8 @@ fn write_authority(dir: &Path) {
     }
 }
 
-fn run_ceremony(dir: &Path, module: &str, request: &Path) {
+fn run_ceremony(dir: &Path) {
+    let (module, request) = (read(&dir.join("module")), dir.join("signer-request.json"));
     let ceremony = |command: &str| {
         let mut ceremony = Command::new(binary_path("stele-ceremony"));
         ceremony
@@ -183,7 +189,7 @@ fn run_ceremony(dir: &Path, module: &str, request: &Path) {
             .arg(&script)
             .arg("--dir")
             .arg(&work)
-            .args(["--module", module, "--pin-file"])
+            .args(["--module", &module, "--pin-file"])
             .arg(dir.join("root/pin"))
             .arg("--so-pin-file")
             .arg(dir.join("root/so-pin")),
@@ -215,17 +221,15 @@ fn run_ceremony(dir: &Path, module: &str, request: &Path) {
     );
 }
 
-/// What is public, and the first bundle's digest where an administrator puts it.
-fn publish(dir: &Path, request: &Path) {
-    for entry in std::fs::read_dir(dir.join("ceremony/transcript"))
-        .expect("the transcript")
-        .flatten()
-    {
+/// What a transcript makes public, and the first bundle's digest where an administrator puts it.
+pub(crate) fn publish(dir: &Path, transcript: &Path) {
+    let request = dir.join("signer-request.json");
+    for entry in std::fs::read_dir(transcript).expect("the transcript").flatten() {
         if entry.path().is_file() {
             std::fs::copy(entry.path(), dir.join("out").join(entry.file_name())).expect("a copy");
         }
     }
-    let request: serde_json::Value = serde_json::from_str(&read(request)).expect("JSON");
+    let request: serde_json::Value = serde_json::from_str(&read(&request)).expect("JSON");
     write(
         &dir.join("out/ledger.vkey"),
         request["vkey"].as_str().expect("the verifier key"),
@@ -243,7 +247,7 @@ fn publish(dir: &Path, request: &Path) {
 }
 
 /// Client certificates for everybody, through the running daemon's local socket.
-pub(crate) fn enrol_people(service: &Service) {
+pub fn enrol_people(service: &Service) {
     for (name, profile, uri) in PEOPLE {
         let (key, csr) = (
             service.path(&format!("people/{name}.key")),

@@ -20,6 +20,8 @@ use stele_hsm_tests::hierarchy::{Root, common_name, now, serial};
 use stele_hsm_tests::keeper::{KeeperFiles, Keys, Running};
 use stele_hsm_tests::operator::Operator;
 use stele_hsm_tests::scratch::Scratch;
+use stele_keeper_client::frame;
+use stele_keeper_client::protocol::{Answer, Ask, Empty, Hello, Intend, PROTOCOL, Reply, Request, Welcome};
 
 const KEYS: Keys<'_> = &[
     ("cluster-ca", "ec-p384"),
@@ -668,6 +670,88 @@ fn garbage_gets_an_error_or_a_closed_connection_and_harms_nobody() {
         let _ = stream.read_to_end(&mut Vec::new());
     }
     w.issue(w.honest_leaf());
+}
+
+/// A connection that says no more than it is told to.
+fn raw(w: &World) -> (UnixStream, Welcome) {
+    let mut stream = UnixStream::connect(w.keeper.socket()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    match ask(&mut stream, Ask::Hello(Hello { protocol: PROTOCOL })) {
+        Answer::Welcome(name) => (stream, name),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ask(stream: &mut UnixStream, ask: Ask) -> Answer {
+    frame::write(stream, &Request { ask: Some(ask) }).unwrap();
+    let reply: Reply = frame::read(stream).unwrap().unwrap();
+    reply.answer.unwrap()
+}
+
+/// Whoever lost an answer ends the connection from another one: then what was asked there stands in the log, settled,
+/// and nothing more comes of it.
+#[test]
+fn an_ended_connection_leaves_nothing_under_way() {
+    let w = World::new();
+    let (mut other, other_name) = raw(&w);
+    for _ in 0..20 {
+        let (mut lost, name) = raw(&w);
+        let body = Body::Intent(Box::new(w.honest_leaf())).encode().unwrap();
+        let deadline_millis = 10_000;
+        let intend = Ask::Intend(Intend { body, deadline_millis });
+        frame::write(&mut lost, &Request { ask: Some(intend) }).unwrap();
+        assert_eq!(ask(&mut other, Ask::End(name)), Answer::Done(Empty {}));
+        let records = w.records();
+        let [.., intent, fate] = records.as_slice() else {
+            panic!("two records")
+        };
+        assert!(matches!(intent.body, Body::Intent(_)), "{intent:?}");
+        assert!(
+            matches!(&fate.body, Body::Unknown(u) if u.intent == intent.index),
+            "{fate:?}"
+        );
+        not_signed(w.sign(intent.index), "no open intent");
+    }
+    let refused = ask(&mut other, Ask::End(other_name.clone()));
+    assert!(matches!(refused, Answer::Refused(_)), "itself: {refused:?}");
+    let earlier = Welcome {
+        instance: "0123456789abcdef".to_owned(),
+        ..other_name
+    };
+    assert_eq!(ask(&mut other, Ask::End(earlier)), Answer::Done(Empty {}));
+    w.issue(w.honest_leaf());
+}
+
+/// In one exchange as in two: nothing is signed whose intent was refused, and what was signed is signed once.
+#[test]
+fn intent_and_signature_in_one_exchange_obey_the_same_rules() {
+    let w = World::new();
+    let intend = |intent: &Intent| {
+        let body = Body::Intent(Box::new(intent.clone()));
+        w.keeper.client.append_and_sign(&body, DEADLINE)
+    };
+    let honest = w.honest_leaf();
+    let done = intend(&honest).unwrap();
+    let signature = done.signature.unwrap();
+    assert_eq!(w.keeper.client.entries(done.at.index, 1).unwrap(), [done.record]);
+    let Payload::Inline(tbs) = &honest.tbs else {
+        unreachable!("small")
+    };
+    let (ca, ..) = parse_certificate(&w.cas["issuing-ca"].certificate.0).unwrap();
+    let ca_key = stele_core::keycheck::PublicKey::from_spki_der(&ca.spki_der).unwrap();
+    ca_key.verify(honest.algorithm, &tbs.0, &signature).unwrap();
+    not_signed(w.sign(done.at.index), "already used");
+    let size = w.keeper.client.status().unwrap().size;
+    refused(intend(&honest), "was used before");
+    refused(intend(&w.intent(&w.intermediate(), Authority::Policy)), "");
+    let started = Body::Started(Process {
+        process: "keeper".into(),
+        instance: String::new(),
+        version: String::new(),
+        detail: String::new(),
+    });
+    refused(w.keeper.client.append_and_sign(&started, DEADLINE), "is no intent");
+    assert_eq!(w.keeper.client.status().unwrap().size, size);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use stele_core::record::{Body, CaCertificate};
 
 use super::Fallible;
 use super::clients::{Credentials, csr};
+use super::process::{Memory, resident};
 use crate::authority;
 use crate::hierarchy::Root;
 use crate::keeper::{KeeperFiles, Keys, Running};
@@ -51,21 +52,6 @@ pub(super) struct StartUp {
 impl fmt::Display for StartUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} + {} ms", self.keeper.as_millis(), self.signer.as_millis())
-    }
-}
-
-/// Resident memory of both.
-#[derive(Clone, Copy)]
-pub(super) struct Memory {
-    signer: u64,
-    keeper: u64,
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |kib: u64| kib as f64 / 1024.0;
-        let (signer, keeper) = (mib(self.signer), mib(self.keeper));
-        write!(f, "{:.0} MiB ({signer:.0} + {keeper:.0})", signer + keeper)
     }
 }
 
@@ -189,23 +175,18 @@ impl Service {
 
     /// Resident memory now.
     pub(super) fn memory(&self) -> Fallible<Memory> {
-        let signer = self.signer.as_ref().ok_or("the signer does not run")?;
+        let [signer, keeper] = self.pids()?;
         Ok(Memory {
-            signer: resident_kib(signer.0.id())?,
-            keeper: resident_kib(self.keeper()?.pid())?,
+            signer: resident(signer)?,
+            keeper: resident(keeper)?,
         })
     }
-}
 
-/// VmRSS of a process (proc(5)), in KiB.
-fn resident_kib(pid: u32) -> Fallible<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
-    Ok(line
-        .ok_or("no VmRSS in the process's status")?
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()?)
+    /// The processes of signer and keeper.
+    pub(super) fn pids(&self) -> Fallible<[u32; 2]> {
+        let signer = self.signer.as_ref().ok_or("the signer does not run")?;
+        Ok([signer.0.id(), self.keeper()?.pid()])
+    }
 }
 
 fn write_signer_config(scratch: &Scratch, address: SocketAddr) {

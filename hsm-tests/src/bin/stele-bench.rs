@@ -9,17 +9,19 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measured = match words.as_slice() {
-        ["issue", "--module", module] => bench::issue(Path::new(module)),
-        ["ledger", "--certificates", count] if count.parse::<u64>().is_ok_and(|n| n > 0) => {
-            bench::ledger(count.parse().unwrap_or(1))
+        ["issue", "--module", module, "--certificates", count] => {
+            number(count).map(|count| bench::issue(Path::new(module), count))
         }
-        _ => {
-            eprintln!(
-                "usage: stele-bench issue --module LIBRARY | stele-bench ledger --certificates N (run hsm-tests/bench, \
-                 which prepares the token)"
-            );
-            return ExitCode::from(2);
-        }
+        ["ledger", "--certificates", count] => number(count).map(bench::ledger),
+        ["policy"] => Some(bench::policy()),
+        _ => None,
+    };
+    let Some(measured) = measured else {
+        eprintln!(
+            "usage: stele-bench issue --module LIBRARY --certificates N | stele-bench ledger --certificates N | \
+             stele-bench policy (run hsm-tests/bench, which prepares the token)"
+        );
+        return ExitCode::from(2);
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
@@ -28,4 +30,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A number of certificates, at least one.
+fn number(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|n| *n > 0)
 }

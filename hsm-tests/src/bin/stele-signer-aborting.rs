@@ -31,6 +31,10 @@ impl Steps for Aborter {
             std::process::abort();
         }
     }
+
+    fn sees_intent(&self) -> bool {
+        self.at.as_deref() == Some(name(Step::AfterIntent))
+    }
 }
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use stele_api::convert::SignAnswer;
 use stele_api::status::Reason;
 use stele_core::record::{Body, Purpose, Record};
 
-use super::{NAMES, metric, until, witnessed};
+use super::{NAMES, checkpoint, metric, size, until, witnessed};
 use crate::service::{both, succeed};
 use crate::service_client::{intermediate, reason, records, runtime, sign, sign_persistently};
 
@@ -67,12 +67,15 @@ pub fn ca_intents(program: &Path) {
         Body::Cosigned(cosigned) if cosigned.intent == intent => Some((r.index, cosigned.checkpoint.clone())),
         _ => None,
     });
-    let (at, checkpoint) = cosigned.expect("the cosigned checkpoint");
+    let (at, note) = cosigned.expect("the cosigned checkpoint");
     let issued = all
         .iter()
         .find(|r| matches!(&r.body, Body::Issued(i) if i.intent == intent));
-    assert!(intent < at && at < issued.expect("the outcome").index);
-    assert!(witnesses.open(&service, checkpoint.as_bytes()).len() >= 3);
+    let outcome = issued.expect("the outcome").index;
+    assert!(intent < at && at < outcome);
+    assert!(witnesses.open(&service, note.as_bytes()).len() >= 3);
+    // What is published follows when it is witnessed too.
+    until("the outcome is published", || size(&checkpoint(&service)) > outcome);
     let ledger = service.verify_ledger();
     let said = succeed(
         service

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use stele_api::status::Reason;
 
-use super::{checkpoint, confirm_history, issue, metric, post, until, witnessed};
+use super::{checkpoint, confirm_history, issue, metric, post, size, until, witnessed};
 use crate::service::{Service, both, succeed};
 
 const POLICY: &str = "quorum = 2\nmax_lag = \"10m\"\n";
@@ -131,9 +131,4 @@ pub fn other_history(program: &Path) {
     let mut verify: Command = service.stele_as("auditor");
     let said = both(&verify.args(["audit", "verify"]).arg(&dir).output().expect("stele runs"));
     assert!(said.contains("halt"), "{said}");
-}
-
-fn size(note: &[u8]) -> u64 {
-    let text = String::from_utf8_lossy(note).into_owned();
-    text.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
 }

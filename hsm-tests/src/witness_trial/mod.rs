@@ -203,9 +203,20 @@ pub fn issue(service: &Service, id: &str) -> Result<(), Option<Reason>> {
     })
 }
 
-/// The published checkpoint.
+/// The published checkpoint, as the auditor gets it.
 pub fn checkpoint(service: &Service) -> Vec<u8> {
-    service.get("/checkpoint").expect("the signer answers").body
+    use stele_api::v1::{GetCheckpointRequest, ledger_service_client::LedgerServiceClient};
+    runtime().block_on(async {
+        let mut client = LedgerServiceClient::new(service.channel("auditor"));
+        let answer = client.get_checkpoint(GetCheckpointRequest::default()).await;
+        answer.expect("the signer answers").into_inner().checkpoint.into_bytes()
+    })
+}
+
+/// How many entries a checkpoint covers.
+pub fn size(note: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(note).into_owned();
+    text.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
 }
 
 /// The kinds of witness results in the log.

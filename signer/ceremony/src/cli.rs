@@ -14,9 +14,14 @@ A ceremony goes like this:
   ssh-keygen -Y sign -n stele-plan -f KEY DIR/to-sign/plan.txt
   stele-ceremony run --dir DIR --bundle-sig DIR/to-sign/bundle.txt.sig --plan-sig DIR/to-sign/plan.txt.sig
   stele-ceremony verify DIR/transcript --root root.pem
-Each command can be repeated: it goes on where it was interrupted, and overwrites nothing. Only where `run` was
-killed while the root key was signing is the ceremony held again, in a new --dir with a new token: a signature may
-exist that nobody has seen.
+A later ceremony, or one after an interruption, continues the log of another with the same token; its script says
+`continues = true`:
+  stele-ceremony init --script later.toml --continue DIR --dir NEW-DIR --module LIB --pin-file PIN
+  stele-ceremony plan --dir NEW-DIR --request later-request.json
+  ssh-keygen -Y sign -n stele-plan -f KEY NEW-DIR/to-sign/plan.txt
+  stele-ceremony run --dir NEW-DIR --plan-sig NEW-DIR/to-sign/plan.txt.sig
+Each command can be repeated: it goes on where it was interrupted, and overwrites nothing. Where `run` was killed while
+the root key was signing, a signature may exist that nobody has seen: the ceremony is continued in a new --dir.
 
 Exit status:
   0  done, or verified
@@ -43,7 +48,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Checks a script without starting anything.
     Check(CheckArgs),
-    /// Initialises the token, makes the root key and begins the ceremony's log.
+    /// Initialises the token, makes the root key and begins the ceremony's log; or continues the log of an earlier one.
     Init(InitArgs),
     /// Draws serials and dates, shows every byte that will be signed, and writes the texts that people sign.
     Plan(PlanArgs),
@@ -76,9 +81,12 @@ pub(crate) struct InitArgs {
     /// File of mode 0600 with the token's user PIN.
     #[arg(long, value_name = "FILE")]
     pub(crate) pin_file: PathBuf,
-    /// File of mode 0600 with the token's security officer PIN.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) so_pin_file: PathBuf,
+    /// File of mode 0600 with the token's security officer PIN; a ceremony that continues needs none.
+    #[arg(long, value_name = "FILE", required_unless_present = "continues")]
+    pub(crate) so_pin_file: Option<PathBuf>,
+    /// The directory of the ceremony whose log goes on, complete or interrupted.
+    #[arg(long = "continue", value_name = "DIR", conflicts_with = "so_pin_file")]
+    pub(crate) continues: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.
@@ -87,12 +95,18 @@ pub(crate) struct PlanArgs {
     /// The ceremony's directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// What `stele-keeper init` wrote for the signer.
+    /// What `stele-keeper init` wrote for the signer; for a later ceremony what `stele-signer request` wrote.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
-    /// The directory with authority.toml and the profiles; `spki_sha256 = "@key-name"` stands for a key's digest.
+    /// The directory with authority.toml and the profiles, where there is no bundle yet; `spki_sha256 = "@key-name"` stands for a key's digest.
     #[arg(long, value_name = "DIR")]
-    pub(crate) authority: PathBuf,
+    pub(crate) authority: Option<PathBuf>,
+    /// An operator's signature over the text of a revocation; once for each operator and text.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) revoke_sig: Vec<PathBuf>,
+    /// The signer's exported log: also checks that no bundle was kept back, which a request cannot prove.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ledger: Option<PathBuf>,
     /// The people present compared this machine's clock with a visible one; without it they are asked.
     #[arg(long)]
     pub(crate) clock_confirmed: bool,

@@ -63,6 +63,11 @@ impl Folder {
         Ok(Self { root, _lock: lock })
     }
 
+    /// The directory itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A file of the transcript.
     pub(crate) fn transcript(&self, name: &str) -> PathBuf {
         self.root.join("transcript").join(name)

@@ -149,7 +149,7 @@ impl KeeperProgram {
     }
 
     /// A command that was killed leaves its keeper behind; nobody else listens on this socket.
-    fn end_orphan(&self) -> Result<(), CeremonyError> {
+    pub(crate) fn end_orphan(&self) -> Result<(), CeremonyError> {
         let Ok(stream) = UnixStream::connect(&self.socket) else {
             return Ok(());
         };

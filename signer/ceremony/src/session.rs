@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use stele_core::ceremony::transcript::name;
-use stele_core::ceremony::{Facts, Script, record_at};
+use stele_core::ceremony::{Facts, Script, WholeLog, record_at};
 use stele_core::keeping::Keeper as _;
 use stele_core::record::{Body, CeremonyNote};
 use stele_core::types::Digest;
@@ -89,7 +89,7 @@ impl Session {
 
     /// Notes something once.
     pub(crate) fn note(&mut self, subject: &str, text: &str) -> Result<(), CeremonyError> {
-        if self.facts.noted(subject, text) {
+        if self.facts.sitting.noted(subject, text) {
             return Ok(());
         }
         let note = CeremonyNote {
@@ -97,13 +97,14 @@ impl Session {
             text: text.to_owned(),
         };
         self.append(&Body::CeremonyNote(note.clone()))?;
-        self.facts.notes.push(note);
+        self.facts.sitting.notes.push(note);
         Ok(())
     }
 
-    /// Every entry of the log.
-    pub(crate) fn entries(&self) -> Result<Vec<Vec<u8>>, CeremonyError> {
-        entries(&self.keeper)
+    /// The whole log as of now, under a fresh checkpoint.
+    pub(crate) fn log(&self) -> Result<WholeLog, CeremonyError> {
+        let note = self.keeper.client.checkpoint()?;
+        Ok(WholeLog::new(note, &self.facts.genesis.vkey, entries(&self.keeper)?)?)
     }
 }
 

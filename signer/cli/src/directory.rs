@@ -47,6 +47,8 @@ fn collect(directory: &Path, prefix: &str, found: &mut BTreeMap<String, String>)
 
 /// The bundle of a directory.
 pub(crate) fn bundle(root: &Path, number: u64, predecessor: Option<Digest>) -> Result<Bundle, CliError> {
-    Bundle::build(number, predecessor, read(root)?)
+    let built = Bundle::build(number, predecessor, read(root)?);
+    built
+        .and_then(|bundle| bundle.lint_samples().map(|()| bundle))
         .map_err(|errors| CliError::faults(&format!("{} has {} faults", root.display(), errors.len()), &errors))
 }

@@ -296,3 +296,93 @@ fn a_certificate_is_checked_by_its_proof_alone() {
     let error = stele_fails(2, &["audit", "check-proof", &file, &certificate]);
     assert!(error.contains("--vkey"), "{error}");
 }
+
+/// Names and reasons come from strangers.
+#[test]
+fn foreign_text_stays_text_in_the_report() {
+    let place = Place::new();
+    let root = place.path().join("log");
+    std::fs::create_dir(&root).unwrap();
+    let hostile = "</td><script>alert(1)</script>\" onload='x' \u{202e}gpj.exe";
+    let mut log = signer::build().log;
+    log.push(Body::AccessRefused(AccessRefused {
+        caller: "uri:spiffe://stele/caller/cluster-signer".parse().unwrap(),
+        method: hostile.to_owned(),
+        reason: hostile.to_owned(),
+    }));
+    let vkey = export(&log, &root);
+    let (dir, page) = (root.to_str().unwrap(), place.at("report.html"));
+    stele_ok(&["audit", "report", dir, "--vkey", &vkey, "--out", &page]);
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;"), "{html}");
+    assert!(!html.contains("<script") && !html.contains('\u{202e}'), "{html}");
+    assert!(html.contains("Verified."), "{html}");
+
+    // What does not verify is reported, too, and says so first.
+    std::fs::write(root.join("notes.txt"), hostile).unwrap();
+    let page = place.at("second.html");
+    let output = stele(&["audit", "report", dir, "--vkey", &vkey, "--out", &page]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("1 findings.") && html.contains("notes.txt"), "{html}");
+}
+
+/// Of a write-once export the largest checkpoint counts, and every older one must be of the same log.
+#[test]
+fn the_largest_of_several_checkpoints_counts() {
+    let place = Place::new();
+    let root = place.path().join("once");
+    std::fs::create_dir(&root).unwrap();
+    let log = signer::build().log;
+    let raw = log.raw();
+    let vkey = export(&log, &root);
+    let size = raw.len();
+    std::fs::rename(root.join("checkpoint"), root.join(format!("checkpoint.{size}"))).unwrap();
+    let older = root.join("checkpoint.5");
+    std::fs::write(&older, log.checkpoint(&raw[..5])).unwrap();
+    let (code, text) = verify(&root, &vkey);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains(&format!("{size} entries")) && text.contains("known checkpoints"),
+        "{text}"
+    );
+    // Of another history, under the log's own key.
+    let mut forged = raw[..5].to_vec();
+    forged[4] = b"another entry".to_vec();
+    std::fs::write(&older, log.checkpoint(&forged)).unwrap();
+    let (code, text) = verify(&root, &vkey);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("known checkpoint"), "{text}");
+    // Under a name that it has not.
+    std::fs::rename(&older, root.join("checkpoint.6")).unwrap();
+    assert_eq!(verify(&root, &vkey).0, Some(1));
+}
+
+/// The state of an earlier run: the log must go on from it.
+#[test]
+fn a_state_is_held_against_the_log() {
+    let place = Place::new();
+    let (root, vkey) = exported(&place);
+    let (dir, state) = (root.to_str().unwrap(), place.at("state.json"));
+    stele_ok(&["audit", "verify", dir, "--vkey", &vkey, "--state", &state]);
+    stele_ok(&[
+        "audit", "verify", dir, "--vkey", &vkey, "--since", &state, "--state", &state,
+    ]);
+    let good = std::fs::read_to_string(&state).unwrap();
+    // A log that has become shorter, or another.
+    for (from, to) in [("\"size\": ", "\"size\": 9"), ("\"root\": \"", "\"root\": \"AAAA")] {
+        let altered = good.replacen(from, to, 1);
+        std::fs::write(&state, altered).unwrap();
+        let output = stele(&["audit", "verify", dir, "--vkey", &vkey, "--since", &state]);
+        assert_ne!(output.status.code(), Some(0), "{to}: {output:?}");
+    }
+    // Another file is not replaced, and a finding leaves no state.
+    let other = place.at("vkey-copy");
+    std::fs::copy(&vkey, &other).unwrap();
+    stele_fails(2, &["audit", "verify", dir, "--vkey", &vkey, "--state", &other]);
+    std::fs::write(root.join("notes.txt"), "x").unwrap();
+    let fresh = place.at("fresh.json");
+    let output = stele(&["audit", "verify", dir, "--vkey", &vkey, "--state", &fresh]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!Path::new(&fresh).exists());
+}

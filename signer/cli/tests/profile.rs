@@ -26,7 +26,7 @@ fn a_fault_names_file_line_and_key() {
     std::fs::write(&file, good.replace("max = \"365d\"", "max = \"1y\"")).unwrap();
     let error = stele_fails(1, &["profile", "check", &file]);
     assert!(
-        error.contains("bad.toml, line 14: found `max = ") && error.contains("1y"),
+        error.contains("bad.toml, line 15: found `max = ") && error.contains("1y"),
         "{error}"
     );
 }

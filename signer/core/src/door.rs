@@ -8,4 +8,4 @@ mod open;
 mod passage;
 
 pub use open::{Entry, Linted, prove};
-pub use passage::{Asked, Authorised, DoorError, Evidence, Issued, Step, Steps, ToBeSigned, Verified};
+pub use passage::{Asked, Authorised, DoorError, Evidence, Issued, Step, Steps, Stored, ToBeSigned, Verified};

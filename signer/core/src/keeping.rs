@@ -13,6 +13,12 @@ pub trait Keeper {
     /// When it was refused or could not be made durable; then it is not in the log, unless the fault says otherwise.
     fn append(&self, body: &Body) -> Result<Appended, KeeperFault>;
 
+    /// Appends an intent and, once it is durable, signs its TBS, in one exchange.
+    ///
+    /// # Errors
+    /// As [`Keeper::append`]; what became of the signature stands in the answer.
+    fn append_and_sign(&self, intent: &Body, deadline: Duration) -> Result<Intended, KeeperFault>;
+
     /// Signs the TBS of the intent at `index`: once, and only in the life of the process that appended it.
     ///
     /// # Errors
@@ -41,11 +47,24 @@ pub struct Appended {
     pub time: Time,
 }
 
+/// An intent that is durable, and what became of its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intended {
+    /// Where and when it was appended.
+    pub at: Appended,
+    /// Its exact bytes.
+    pub record: Vec<u8>,
+    /// The signature, as [`Keeper::sign`] gives it.
+    pub signature: Result<Vec<u8>, SignFault>,
+}
+
 /// An outcome that is durable and covered by a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// Its index.
     pub index: u64,
+    /// Its time.
+    pub time: Time,
     /// Its exact bytes.
     pub record: Vec<u8>,
     /// The checkpoint that covers it, a signed note.

@@ -4,6 +4,8 @@
 //! judgement needs comes in as a value. That is what lets the same code judge in the signer, be checked again in
 //! the keeper, and be replayed years later by an auditor.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 pub mod audit;
 pub mod authority;
 pub mod ceremony;

@@ -4,6 +4,8 @@
 //! reason; what RFC 5280 makes a certificate of ours unusable or dangerous without cannot be waived.
 
 mod names;
+mod pointers;
+mod punycode;
 mod structure;
 mod usages;
 
@@ -30,7 +32,11 @@ pub struct Lint {
 
 /// All lints.
 pub fn all() -> impl Iterator<Item = &'static Lint> {
-    structure::LINTS.iter().chain(names::LINTS).chain(usages::LINTS)
+    structure::LINTS
+        .iter()
+        .chain(names::LINTS)
+        .chain(pointers::LINTS)
+        .chain(usages::LINTS)
 }
 
 /// The ids of the lints that a profile may waive.

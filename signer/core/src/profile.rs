@@ -11,6 +11,7 @@ mod duration;
 mod issuer;
 mod raw;
 mod rules;
+mod samples;
 pub(crate) mod source;
 mod template;
 mod validate;
@@ -25,6 +26,7 @@ pub use rules::{
     AttributeRule, CaRules, CountRule, CsrNames, DnsRule, EmailRule, IpRule, Kind, Rate, SanRules, UriRule, UsageRule,
     ValidityRule, Waiver,
 };
+pub use samples::{lint_samples, samples};
 pub use template::Template;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -61,11 +61,9 @@ serde_as_text!(B64, Digest, Serial, Time, CallerSan);
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
+    let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
+    // A nibble always is a digit.
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// Reads an even number of lower-case hexadecimal digits.
@@ -83,15 +81,10 @@ pub fn unhex(field: &str, s: &str) -> Result<Vec<u8>, Error> {
     if !s.len().is_multiple_of(2) || !s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(bad());
     }
-    s.as_bytes()
-        .chunks(2)
-        .map(|pair| {
-            std::str::from_utf8(pair)
-                .ok()
-                .and_then(|p| u8::from_str_radix(p, 16).ok())
-                .ok_or_else(bad)
-        })
-        .collect()
+    let digit = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let pair = |pair: &[u8; 2]| Some(digit(&pair[0])? << 4 | digit(&pair[1])?);
+    let (pairs, _) = s.as_bytes().as_chunks::<2>();
+    pairs.iter().map(pair).collect::<Option<_>>().ok_or_else(bad)
 }
 
 /// A SHA-256 digest, shown as 64 lower-case hexadecimal digits.

@@ -132,3 +132,11 @@ fn the_root_signs_nothing_outside_its_plan() {
         c.log.sign(intent, &signer::issuing())
     });
 }
+
+#[test]
+fn a_ceremony_adopts_a_later_bundle_only_where_the_signers_log_did() {
+    forged("no request of the signer proves", |c| {
+        let next = signer::bundle(1, Some(signer::bundle(0, None).digest()));
+        c.log.push(signer::adopted(&next, &[ALICE]))
+    });
+}

@@ -11,18 +11,21 @@ use p384::pkcs8::EncodePublicKey as _;
 use rcgen::{CertificateParams, KeyPair};
 use stele_core::ceremony::transcript::{output_name, pem_label};
 use stele_core::ceremony::{
-    CeremonyFile as _, CheckedRequest, Drawing, Plan, RequestedKey, Script, SignerRequest, draw, readable_plan, to_pem,
+    CeremonyFile as _, CheckedRequest, Drawing, Plan, RequestedKey, RootCertificate, Script, SignerRequest, Standing,
+    draw, readable_plan, to_pem,
 };
 use stele_core::checkpoint::{self, Checkpoint, NoteKeyType, NoteVerifier};
+use stele_core::crl::{Reason, Revocation, parse_tbs_crl};
 use stele_core::csr::{Csr, Limits};
 use stele_core::keycheck::PublicKey;
 use stele_core::lint;
 use stele_core::merkle;
 use stele_core::record::Purpose;
 use stele_core::tbs::assemble;
-use stele_core::types::{B64, Digest, Origin, Time};
+use stele_core::types::{B64, Digest, Origin, Serial, Time};
 
 const SCRIPT: &str = include_str!("../../../softhsm/demo/ceremony.toml");
+const LATER: &str = include_str!("../../../softhsm/demo/later-ceremony.toml");
 const KEYS: [&str; 5] = ["cluster-ca", "issuing-ca", "etcd-ca", "front-proxy-ca", "access-ca"];
 
 fn root_key() -> SigningKey {
@@ -60,6 +63,7 @@ fn signer_request(keys: &[&str]) -> SignerRequest {
         vkey: verifier.to_string(),
         checkpoint: checkpoint::assemble(&head.body(), &verifier, &signature).unwrap(),
         keys: keys.collect(),
+        later: None,
     }
 }
 
@@ -86,6 +90,7 @@ fn with_drawing<T>(
         bundle_sha256: Digest::of(b"bundle"),
         root,
         request,
+        standing: &Standing::default(),
         now: now(),
     })
 }
@@ -236,5 +241,66 @@ fn a_request_that_was_tampered_with_is_refused() {
         let mut request = good.clone();
         change(&mut request);
         assert!(request.check().is_err(), "change {number}");
+    }
+}
+
+#[test]
+fn a_later_plan_keeps_to_the_root_that_is_there() {
+    let script = Script::parse("later", LATER).unwrap();
+    let request = signer_request(&KEYS).check().unwrap();
+    let root = public(&root_key());
+    let subject = Script::parse("demo", SCRIPT)
+        .unwrap()
+        .root
+        .unwrap()
+        .subject
+        .subject(false);
+    let serial = Serial::from_entropy([3; 20]);
+    let entry = Revocation {
+        date: now(),
+        reason: Reason::Superseded,
+    };
+    let standing = Standing {
+        root: Some(RootCertificate {
+            subject_der: subject.to_der().unwrap(),
+            subject,
+            not_after: now().plus_secs(20 * 365 * 86_400),
+            path_length: Some(1),
+        }),
+        crl_number: 7,
+        revoked: [(serial.clone(), entry)].into(),
+    };
+    let drawing = |script: &Script, standing: &Standing| {
+        with_drawing(script, &request, &root, |d| {
+            let d = Drawing { standing, ..*d };
+            draw(&d, &entropy(d.serials())).map_err(|e| e.to_string())
+        })
+    };
+    let plan = drawing(&script, &standing).unwrap();
+    assert_eq!(
+        plan.steps.iter().map(|s| s.purpose).collect::<Vec<_>>(),
+        [Purpose::Intermediate, Purpose::Crl]
+    );
+    let crl = parse_tbs_crl(&plan.steps[1].tbs.0).unwrap();
+    assert_eq!((crl.number, crl.revoked.keys().collect()), (7, vec![&serial]));
+    let mut short = standing.clone();
+    short.root.as_mut().unwrap().not_after = now().plus_secs(365 * 86_400);
+    let mut shallow = standing.clone();
+    shallow.root.as_mut().unwrap().path_length = Some(0);
+    let mut none = standing.clone();
+    none.root = None;
+    let mut rehearsal = script.clone();
+    rehearsal.rehearsal = true;
+    let mut again = script.clone();
+    again.root = Script::parse("demo", SCRIPT).unwrap().root;
+    for (script, standing, expected) in [
+        (&script, &short, "the root's"),
+        (&script, &shallow, "less than the root's, 0"),
+        (&script, &none, "no ceremony of this log has made"),
+        (&rehearsal, &standing, "false, as it was"),
+        (&again, &standing, "the log holds the root's certificate"),
+    ] {
+        let error = drawing(script, standing).unwrap_err();
+        assert!(error.contains(expected), "{expected}: {error}");
     }
 }

@@ -9,7 +9,7 @@ use csr_support::{openssl, seq, spki, tlv};
 use p256::ecdsa::signature::Signer;
 use proptest::prelude::*;
 use stele_core::csr::prove_pod_key;
-use stele_core::keycheck::{PublicKey, SIGNATURE_ALGORITHMS};
+use stele_core::keycheck::{Blocklist, PublicKey, SIGNATURE_ALGORITHMS};
 use stele_core::types::{Digest, KeyAlgorithm, SignatureAlgorithm, hex, unhex};
 
 /// Made for this test as Infineon's library made keys: both primes are k·M + 65537^a mod M, M the product of the first
@@ -278,4 +278,26 @@ proptest! {
         changed[at] = value;
         let _ = PublicKey::from_spki_der(&changed);
     }
+}
+
+#[test]
+fn a_key_on_a_list_is_known_by_what_openssl_prints() {
+    let dir = tempfile::tempdir().unwrap();
+    openssl(
+        dir.path(),
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem",
+    );
+    let key = PublicKey::from_spki_der(&openssl(dir.path(), "pkey -in key.pem -pubout -outform DER")).unwrap();
+    std::fs::write(
+        dir.path().join("line"),
+        openssl(dir.path(), "rsa -in key.pem -noout -modulus"),
+    )
+    .unwrap();
+    let digest = String::from_utf8(openssl(dir.path(), "dgst -sha1 -r line")).unwrap();
+    let listed = Blocklist::parse("list", &digest[20..40]).unwrap();
+    assert!(listed.contains(&key));
+    assert!(!Blocklist::parse("list", "00112233445566778899").unwrap().contains(&key));
+    assert!(!Blocklist::default().contains(&key));
+    let (other, _) = real_rsa();
+    assert!(!listed.contains(&PublicKey::from_spki_der(&other).unwrap()));
 }

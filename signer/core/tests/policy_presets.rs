@@ -3,73 +3,18 @@
 
 mod policy_support;
 
+use policy_support::cases::{asked, fails, issuer_of, node_subject, passes, pod_context};
 use policy_support::{decide_as, decide_for, issuer, presets, profile, proposal, root_issuer, rules, sans, subject};
 use stele_core::authority::ceiling;
 use stele_core::lint::lint;
 use stele_core::names::{Attribute, AttributeType, Subject, Usage};
-use stele_core::profile::{Context, Decided, Issuer, Profile, Proposal};
+use stele_core::profile::{Context, Proposal};
 use stele_core::tbs::parse_tbs;
-
-/// Decided, linted and within its key's ceiling.
-fn passes(name: &str, proposal: &Proposal) -> Decided {
-    let bundle = presets();
-    let profile = profile(bundle.authority(), name);
-    let decided = decide_for(proposal, profile, &issuer_of(profile)).unwrap_or_else(|r| panic!("{name}: {r}"));
-    let tbs = decided.build().unwrap();
-    lint(&tbs, &profile.waivers).unwrap_or_else(|r| panic!("{name}: {r}"));
-    let limit = bundle.authority().ceiling(decided.issuer()).unwrap();
-    ceiling::check(&parse_tbs(&tbs).unwrap(), limit).unwrap_or_else(|r| panic!("{name}: {r}"));
-    decided
-}
-
-fn issuer_of(profile: &Profile) -> Issuer {
-    root_issuer(profile.issuers.first().unwrap().as_str())
-}
-
-/// Refused for exactly these rules.
-fn fails(name: &str, proposal: &Proposal, expected: &[&str]) {
-    let bundle = presets();
-    let profile = profile(bundle.authority(), name);
-    let refusal = decide_for(proposal, profile, &issuer_of(profile)).unwrap_err();
-    assert_eq!(rules(&refusal), expected, "{name}: {refusal}");
-}
-
-fn asked(subject: Subject, names: &[&str], usages: &[Usage]) -> Proposal {
-    Proposal {
-        subject,
-        sans: sans(names),
-        usages: (!usages.is_empty()).then(|| usages.to_vec()),
-        ..proposal()
-    }
-}
-
-fn node_subject(node: &str) -> Subject {
-    Subject(vec![
-        Attribute::new(AttributeType::Organization, "system:nodes"),
-        Attribute::new(AttributeType::CommonName, format!("system:node:{node}")),
-    ])
-}
-
-fn pod_context() -> Context {
-    Context {
-        namespace: Some("prod".to_owned()),
-        service_account: Some("web".to_owned()),
-        pod: Some("web-0".to_owned()),
-        pod_uid: Some("3f0c".to_owned()),
-        node: Some("node-1".to_owned()),
-        ..Context::default()
-    }
-}
 
 #[test]
 fn the_presets_are_one_bundle() {
     let bundle = presets();
-    assert_eq!(bundle.authority().profiles().len(), 12);
-    assert!(
-        !policy_support::preset_files()
-            .values()
-            .any(|text| text.contains("system:masters"))
-    );
+    assert_eq!(bundle.authority().profiles().len(), 31);
 }
 
 #[test]

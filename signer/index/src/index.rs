@@ -1,5 +1,7 @@
 //! The one writer.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
@@ -8,6 +10,7 @@ use stele_core::record::Record;
 use stele_core::types::{Digest, Origin};
 
 use crate::apply::Step;
+use crate::blocks::Blocks;
 use crate::convert::{Int, Text};
 use crate::error::IndexError;
 use crate::read::Reader;
@@ -85,6 +88,8 @@ impl Index {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(&sql)?;
+        let mut edge = BTreeMap::new();
+        let blocks = RefCell::new(Blocks::default());
         for (record, bytes) in records {
             let expected = frontier.size();
             if record.index < expected {
@@ -96,10 +101,17 @@ impl Index {
                     found: record.index,
                 });
             }
-            apply_one(&transaction, &mut frontier, record, bytes).map_err(&sql)?;
+            // Of each level only the newest subtree can be at the tree's right edge.
+            edge.extend(frontier.push(leaf_hash(bytes)).iter().map(|s| (s.level, s.hash)));
+            Step::new(&transaction, record, &blocks)
+                .apply(&record.body)
+                .map_err(&sql)?;
         }
+        write_edge(&transaction, &edge).map_err(&sql)?;
+        blocks.borrow().write(&transaction).map_err(&sql)?;
         transaction
-            .execute("UPDATE meta SET next = ?1", [Int(frontier.size())])
+            .prepare_cached("UPDATE meta SET next = ?1")
+            .and_then(|mut update| update.execute([Int(frontier.size())]))
             .and_then(|_| transaction.commit())
             .map_err(&sql)?;
         self.frontier = frontier;
@@ -113,13 +125,10 @@ impl Index {
     }
 }
 
-fn apply_one(tx: &Transaction<'_>, frontier: &mut Frontier, record: &Record, bytes: &[u8]) -> rusqlite::Result<()> {
-    for subtree in frontier.push(leaf_hash(bytes)) {
-        // Of each level only the newest subtree can be at the tree's right edge.
-        tx.prepare_cached("INSERT OR REPLACE INTO edge VALUES (?1, ?2)")?
-            .execute((subtree.level, Text(subtree.hash)))?;
-    }
-    Step::new(tx, record).apply(&record.body)
+fn write_edge(tx: &Transaction<'_>, edge: &BTreeMap<u8, Hash>) -> rusqlite::Result<()> {
+    let mut row = tx.prepare_cached("INSERT OR REPLACE INTO edge VALUES (?1, ?2)")?;
+    edge.iter()
+        .try_for_each(|(level, hash)| row.execute((level, Text(hash))).map(drop))
 }
 
 /// Why the frontier did not load; the path comes later.

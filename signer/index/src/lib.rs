@@ -13,6 +13,7 @@
 //! is the caller's: a proposal that expired still stands as pending here.
 
 mod apply;
+mod blocks;
 mod convert;
 mod error;
 mod index;

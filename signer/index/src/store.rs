@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use stele_core::types::Origin;
 
@@ -16,10 +17,18 @@ const FORMAT_VERSION: i32 = 2;
 /// Readers never wait for the writer (WAL); only recovery after a crash makes connections wait for each other.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pages in the write-ahead log before SQLite copies them into the file (16 MiB; its default is 1,000 pages): by then most
+/// have been overwritten several times.
+const WAL_PAGES: i32 = 4_000;
+
 /// SQLite's `cache_size` of a reader, negative in KiB. There may be a reader for each call, and the system caches the
 /// file as well.
 const READER_CACHE: i32 = -256;
 
+/// What was issued, as nearly everything was, is not found by its state; the conditions of `request_open` and
+/// `intent_open` stand in the queries, too, or SQLite does not use them. What has few values has no index of its own: see
+/// [`crate::blocks`].
+///
 /// `idx` is a record's index in the log everywhere, and an index (in SQLite's sense) on a column ends in the row's
 /// `idx`, so that pages come out in the log's order without sorting.
 const SCHEMA: &str = "
@@ -29,22 +38,17 @@ const SCHEMA: &str = "
 
     CREATE TABLE record (idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, caller TEXT,
         request TEXT, profile TEXT, key TEXT, serial TEXT) STRICT;
-    CREATE INDEX record_time ON record (time);
-    CREATE INDEX record_kind ON record (kind);
-    CREATE INDEX record_caller ON record (caller) WHERE caller IS NOT NULL;
     CREATE INDEX record_request ON record (request, caller) WHERE request IS NOT NULL;
-    CREATE INDEX record_profile ON record (profile) WHERE profile IS NOT NULL;
-    CREATE INDEX record_key ON record (key) WHERE key IS NOT NULL;
     CREATE INDEX record_serial ON record (serial) WHERE serial IS NOT NULL;
+    CREATE TABLE block (what TEXT NOT NULL, value TEXT NOT NULL, number INTEGER NOT NULL,
+        PRIMARY KEY (what, value, number)) STRICT, WITHOUT ROWID;
     CREATE TABLE name (text TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (text, idx)) STRICT, WITHOUT ROWID;
     CREATE TABLE chunk (idx INTEGER PRIMARY KEY, chunk TEXT NOT NULL) STRICT;
 
     CREATE TABLE request (first INTEGER PRIMARY KEY, caller TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL,
         attempt INTEGER NOT NULL, profile TEXT, purpose TEXT, proposal INTEGER, intent INTEGER, state TEXT NOT NULL,
         last INTEGER NOT NULL, UNIQUE (caller, id)) STRICT;
-    CREATE INDEX request_caller ON request (caller);
-    CREATE INDEX request_state ON request (state);
-    CREATE INDEX request_profile ON request (profile);
+    CREATE INDEX request_open ON request (state) WHERE state <> '\"issued\"';
     CREATE TABLE proposal (idx INTEGER PRIMARY KEY, request INTEGER NOT NULL, attempt INTEGER NOT NULL,
         digest TEXT NOT NULL, profile TEXT NOT NULL, key TEXT NOT NULL, serial TEXT NOT NULL, need TEXT NOT NULL,
         expires INTEGER NOT NULL) STRICT;
@@ -54,7 +58,7 @@ const SCHEMA: &str = "
     CREATE TABLE intent (idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, request INTEGER NOT NULL,
         attempt INTEGER NOT NULL, purpose TEXT NOT NULL, profile TEXT, key TEXT NOT NULL, serial TEXT,
         not_after INTEGER, fate TEXT NOT NULL, fated INTEGER) STRICT;
-    CREATE INDEX intent_fate ON intent (fate, key);
+    CREATE INDEX intent_open ON intent (fate, key) WHERE fate <> '\"issued\"';
 
     CREATE TABLE certificate (idx INTEGER PRIMARY KEY, key TEXT NOT NULL, serial TEXT NOT NULL,
         not_after INTEGER NOT NULL, der BLOB NOT NULL, UNIQUE (key, serial)) STRICT;
@@ -76,6 +80,9 @@ pub(crate) fn open(path: &Path, origin: &Origin) -> Result<Connection, IndexErro
     let sql = IndexError::sql(path);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
         .map_err(IndexError::sql(path))?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", WAL_PAGES)
+        .map_err(&sql)?;
     if is_empty(&connection).map_err(&sql)? {
         create(&mut connection, origin).map_err(&sql)?;
     }
@@ -95,6 +102,8 @@ fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // NORMAL: a power cut may take the newest commits, never the file's consistency; the log has them.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // Otherwise a join is planned anew whenever other values are bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -472,3 +472,117 @@ fn the_newest_bundle_counts_even_when_it_does_not_read() {
     );
     assert_eq!(reader.anomalies(None, 10).unwrap().items[0].index, 4);
 }
+
+/// Every page of what `page` finds, from the one that begins at `None` on.
+fn pages<T>(page: impl Fn(Option<u64>) -> Page<T>) -> Vec<T> {
+    let (mut all, mut next) = (Vec::new(), None);
+    loop {
+        let found = page(next);
+        all.extend(found.items);
+        next = found.next;
+        if next.is_none() {
+            return all;
+        }
+    }
+}
+
+/// What is found through blocks is what a walk through everything finds, in either direction and on every page.
+#[test]
+fn values_that_occur_often_are_found_wherever_they_are() {
+    let (_dir, reader, _) = filled(|log| {
+        for n in 0..1500u32 {
+            // The third caller is in few blocks.
+            let who = if n % 600 < 10 { 2 } else { u8::from(n % 3 == 0) };
+            let asked = request(who, &format!("r{n}"), 1, 1);
+            let at = match n % 4 {
+                0 => log.push(intent(asked, Purpose::Crl, None)),
+                _ => log.push(intent(asked, Purpose::Leaf, Some(1))),
+            };
+            if n % 7 == 0 {
+                let reason = String::new();
+                log.push(Body::Failed(Failed { intent: at, reason }));
+            }
+        }
+    });
+    let all = pages(|after| reader.find(&Filter::default(), after, 1000).unwrap());
+    assert_eq!(all.len(), 1715);
+    let callers = [None, Some(caller(0)), Some(caller(1)), Some(caller(2)), Some(caller(9))];
+    let kinds = [None, Some("intent"), Some("failed"), Some("issued")];
+    let profiles = [None, Some(profile().name), Some(parse("another"))];
+    let times = [(None, None), (Some(700), Some(1400)), (Some(5000), None)];
+    for ((caller, kind), (profile, (from, until))) in
+        callers.iter().flat_map(|c| kinds.map(|k| (c, k))).flat_map(|ck| {
+            profiles
+                .iter()
+                .flat_map(|p| times.map(|t| (p, t)))
+                .map(move |pt| (ck, pt))
+        })
+    {
+        let at = |seconds: Option<u64>| seconds.map(|s| Time::from_secs(START + s));
+        let filter = Filter {
+            caller: caller.clone(),
+            kind: kind.map(str::to_owned),
+            profile: profile.clone(),
+            key: kind.map(|_| key()),
+            from: at(from),
+            until: at(until),
+            ..Filter::default()
+        };
+        let mut expected: Vec<u64> = all
+            .iter()
+            .filter(|r| filter.caller.is_none() || r.caller == filter.caller)
+            .filter(|r| filter.kind.as_ref().is_none_or(|k| r.kind == *k))
+            .filter(|r| filter.profile.is_none() || r.profile == filter.profile)
+            .filter(|r| filter.key.is_none() || r.key == filter.key)
+            .filter(|r| filter.from.is_none_or(|t| r.time >= t) && filter.until.is_none_or(|t| r.time < t))
+            .map(|r| r.index)
+            .collect();
+        let found = pages(|after| reader.find(&filter, after, 100).unwrap());
+        assert_eq!(
+            found.iter().map(|r| r.index).collect::<Vec<_>>(),
+            expected,
+            "{filter:?}"
+        );
+        let newest = pages(|before| reader.find_newest(&filter, before, 100).unwrap());
+        expected.reverse();
+        assert_eq!(
+            newest.iter().map(|r| r.index).collect::<Vec<_>>(),
+            expected,
+            "{filter:?}"
+        );
+    }
+    let requests = pages(|after| reader.list_requests(&RequestFilter::default(), after, 1000).unwrap());
+    for (caller, state) in callers
+        .iter()
+        .flat_map(|c| [None, Some(StateKind::Intended), Some(StateKind::Issued)].map(|s| (c, s)))
+    {
+        let filter = RequestFilter {
+            caller: caller.clone(),
+            state,
+            profile: state.map(|_| profile().name),
+        };
+        let fits = |r: &&RequestView| {
+            (caller.is_none() || Some(&r.caller) == caller.as_ref())
+                && (filter.profile.is_none() || r.profile == filter.profile)
+                && match state {
+                    None => true,
+                    Some(StateKind::Intended) => matches!(r.state, State::Intended { .. }),
+                    Some(_) => false,
+                }
+        };
+        let mut expected: Vec<u64> = requests.iter().filter(fits).map(|r| r.first).collect();
+        let found = pages(|after| reader.list_requests(&filter, after, 100).unwrap());
+        assert_eq!(
+            found.iter().map(|r| r.first).collect::<Vec<_>>(),
+            expected,
+            "{filter:?}"
+        );
+        let newest = pages(|before| reader.newest_requests(&filter, before, 100).unwrap());
+        expected.reverse();
+        assert_eq!(
+            newest.iter().map(|r| r.first).collect::<Vec<_>>(),
+            expected,
+            "{filter:?}"
+        );
+    }
+}

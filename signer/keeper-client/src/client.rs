@@ -1,17 +1,17 @@
 //! The callers' end: a pool of connections, each used by one call at a time.
 
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stele_core::error::Error;
-use stele_core::keeping::{Appended, Committed, Keeper, KeeperFault, SignFault};
+use stele_core::keeping::{Appended, Committed, Intended, Keeper, KeeperFault, SignFault};
 use stele_core::record::{Body, Payload, Record};
 use stele_core::types::{KeyName, Origin, Serial, SignedText, Time};
 
-use crate::protocol::{self, Answer, Ask, Empty, PROTOCOL, Reply, Request};
+use crate::protocol::{self, Answer, Ask, Empty, PROTOCOL, Reply, Request, Welcome};
 use crate::{RefusalCode, frame};
 
 /// How long a call waits for the keeper's answer: above the longest deadline of a signature.
@@ -21,7 +21,16 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Client {
     socket: PathBuf,
-    idle: Mutex<Vec<UnixStream>>,
+    idle: Mutex<Vec<Connection>>,
+    /// Connections on which an answer was lost; the keeper may still be at work on what was asked there.
+    lost: Mutex<Vec<Welcome>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    /// Answers are read through a buffer, so that one takes one system call.
+    stream: BufReader<UnixStream>,
+    name: Welcome,
 }
 
 /// Why a question to the keeper has no answer.
@@ -46,6 +55,15 @@ pub enum ClientError {
     /// The keeper answered something else than was asked.
     #[error("the keeper's answer: {0}")]
     Answer(#[from] Error),
+}
+
+impl From<protocol::Refused> for ClientError {
+    fn from(refused: protocol::Refused) -> Self {
+        Self::Refused {
+            code: RefusalCode::from_wire(refused.code),
+            message: refused.message,
+        }
+    }
 }
 
 impl From<ClientError> for KeeperFault {
@@ -137,6 +155,7 @@ impl Client {
         Self {
             socket: socket.to_owned(),
             idle: Mutex::new(Vec::new()),
+            lost: Mutex::new(Vec::new()),
         }
     }
 
@@ -147,8 +166,8 @@ impl Client {
         }
     }
 
-    fn connect(&self) -> Result<UnixStream, ClientError> {
-        let mut stream = UnixStream::connect(&self.socket).map_err(|e| self.socket_error(e))?;
+    fn connect(&self) -> Result<Connection, ClientError> {
+        let stream = UnixStream::connect(&self.socket).map_err(|e| self.socket_error(e))?;
         stream
             .set_read_timeout(Some(ANSWER_TIMEOUT))
             .map_err(|e| self.socket_error(e))?;
@@ -158,45 +177,81 @@ impl Client {
         let hello = Request {
             ask: Some(Ask::Hello(protocol::Hello { protocol: PROTOCOL })),
         };
-        match self.exchange(&mut stream, &hello)? {
-            Answer::Done(_) => Ok(stream),
+        let mut connection = Connection {
+            stream: BufReader::with_capacity(frame::BUFFER, stream),
+            name: Welcome::default(),
+        };
+        self.send(&mut connection, &hello)?;
+        match self.receive(&mut connection)? {
+            Answer::Welcome(name) => Ok(Connection { name, ..connection }),
             other => Err(unexpected("hello", &other)),
         }
     }
 
-    fn exchange(&self, stream: &mut UnixStream, request: &Request) -> Result<Answer, ClientError> {
-        frame::write(stream, request).map_err(|e| self.socket_error(e))?;
-        let reply: Reply = frame::read(stream)
+    fn send(&self, connection: &mut Connection, request: &Request) -> Result<(), ClientError> {
+        frame::write(connection.stream.get_mut(), request).map_err(|e| self.socket_error(e))
+    }
+
+    fn receive(&self, connection: &mut Connection) -> Result<Answer, ClientError> {
+        let reply: Reply = frame::read(&mut connection.stream)
             .and_then(|r| r.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
             .map_err(|e| self.socket_error(e))?;
         match reply.answer {
-            Some(Answer::Refused(r)) => Err(ClientError::Refused {
-                code: RefusalCode::from_wire(r.code),
-                message: r.message,
-            }),
+            Some(Answer::Refused(refused)) => Err(refused.into()),
             Some(answer) => Ok(answer),
             None => Err(Error::malformed("answer", "nothing", "an answer").into()),
         }
     }
 
-    /// Asks once. A connection that failed is dropped, never reused: the keeper treats its end as a lost caller. A
-    /// connection from before a restart of the keeper fails on its first use; nothing is sent twice for that.
+    /// Asks once. A connection that failed is dropped, never reused: the keeper treats its end as a lost caller.
     fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .filter(alive);
-        let mut stream = match idle {
-            Some(stream) => stream,
-            None => self.connect()?,
-        };
-        let answer = self.exchange(&mut stream, &Request { ask: Some(ask) });
-        if !matches!(answer, Err(ClientError::Socket { .. })) {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        let mut connection = self.send_somewhere(&Request { ask: Some(ask) })?;
+        let answer = self.receive(&mut connection);
+        match &answer {
+            Err(ClientError::Socket { .. }) => self.lost().push(connection.name),
+            _ => self.idle().push(connection),
         }
         answer
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Vec<Welcome>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing is under way any more of what was asked where an answer was lost: from then on, either it
+    /// stands in the log or it never will.
+    ///
+    /// # Errors
+    /// When the keeper does not answer; then that is still not known.
+    pub fn settle_lost(&self) -> Result<(), ClientError> {
+        loop {
+            let Some(name) = self.lost().last().cloned() else {
+                return Ok(());
+            };
+            match self.ask(Ask::End(name.clone()))? {
+                Answer::Done(_) => self.lost().retain(|other| *other != name),
+                other => return Err(unexpected("end", &other)),
+            }
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends on an idle connection, or on a new one. An idle connection may be from before a restart of the keeper. Then
+    /// sending fails, and the request goes out again: a frame that did not go out whole is one that nobody acts on.
+    fn send_somewhere(&self, request: &Request) -> Result<Connection, ClientError> {
+        loop {
+            let idle = self.idle().pop();
+            let Some(mut connection) = idle else { break };
+            if self.send(&mut connection, request).is_ok() {
+                return Ok(connection);
+            }
+        }
+        let mut connection = self.connect()?;
+        self.send(&mut connection, request)?;
+        Ok(connection)
     }
 
     /// What the keeper holds.
@@ -424,16 +479,6 @@ impl Client {
     }
 }
 
-/// Whether an idle connection still stands: a keeper that ended has closed its end.
-fn alive(stream: &UnixStream) -> bool {
-    let mut probe = [0u8; 1];
-    if stream.set_nonblocking(true).is_err() {
-        return false;
-    }
-    let waiting = matches!(io::Read::read(&mut &*stream, &mut probe), Err(e) if e.kind() == io::ErrorKind::WouldBlock);
-    stream.set_nonblocking(false).is_ok() && waiting
-}
-
 fn unexpected(asked: &str, answer: &Answer) -> ClientError {
     let found = match answer {
         Answer::Refused(_) => "a refusal",
@@ -446,6 +491,8 @@ fn unexpected(asked: &str, answer: &Answer) -> ClientError {
         Answer::Status(_) => "a status",
         Answer::KeyDone(_) => "a key",
         Answer::CrlState(_) => "a CRL state",
+        Answer::Intended(_) => "an intent",
+        Answer::Welcome(_) => "a welcome",
     };
     Error::malformed("answer", found, format!("an answer to {asked}")).into()
 }
@@ -459,6 +506,18 @@ fn hashes(items: Vec<Vec<u8>>) -> Result<Vec<[u8; 32]>, ClientError> {
             })
         })
         .collect()
+}
+
+/// Only a refusal that says nothing of the key means that it was not called.
+fn sign_fault(error: ClientError) -> SignFault {
+    match error {
+        ClientError::Refused {
+            code: RefusalCode::FateUnknown,
+            message,
+        } => SignFault::FateUnknown(message),
+        error @ ClientError::Refused { .. } => SignFault::NotSigned(error.into()),
+        other => SignFault::FateUnknown(other.to_string()),
+    }
 }
 
 impl Keeper for Client {
@@ -478,12 +537,26 @@ impl Keeper for Client {
         match self.ask(Ask::Sign(protocol::Sign { index, deadline_millis })) {
             Ok(Answer::Signed(b)) => Ok(b.bytes),
             Ok(other) => Err(SignFault::FateUnknown(unexpected("sign", &other).to_string())),
-            Err(ClientError::Refused {
-                code: RefusalCode::FateUnknown,
-                message,
-            }) => Err(SignFault::FateUnknown(message)),
-            Err(error @ ClientError::Refused { .. }) => Err(SignFault::NotSigned(error.into())),
-            Err(other) => Err(SignFault::FateUnknown(other.to_string())),
+            Err(error) => Err(sign_fault(error)),
+        }
+    }
+
+    fn append_and_sign(&self, intent: &Body, deadline: Duration) -> Result<Intended, KeeperFault> {
+        let body = intent.encode().map_err(|e| KeeperFault::Refused(e.to_string()))?;
+        let deadline_millis = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        match self.ask(Ask::Intend(protocol::Intend { body, deadline_millis }))? {
+            Answer::Intended(i) => Ok(Intended {
+                at: Appended {
+                    index: i.index,
+                    time: Time::from_millis(i.time_millis),
+                },
+                record: i.record,
+                signature: match i.refused {
+                    None => Ok(i.signature),
+                    Some(refused) => Err(sign_fault(refused.into())),
+                },
+            }),
+            other => Err(unexpected("intend", &other).into()),
         }
     }
 
@@ -494,6 +567,7 @@ impl Keeper for Client {
                 let proof = hashes(c.proof)?;
                 Ok(Committed {
                     index: c.index,
+                    time: Time::from_millis(c.time_millis),
                     record: c.record,
                     checkpoint: c.checkpoint,
                     proof,

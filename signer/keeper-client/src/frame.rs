@@ -6,6 +6,9 @@ use prost::Message;
 
 use crate::protocol::MAX_FRAME;
 
+/// A good size for the buffer that frames are read through: most frames fit in whole, and come with one system call.
+pub const BUFFER: usize = 8 * 1024;
+
 /// Writes one message as one frame.
 ///
 /// # Errors

@@ -7,7 +7,7 @@
 use prost::Message;
 
 /// The version of this protocol.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The largest frame either side accepts, in bytes: a page of 256 entries of the largest size would be 16 MiB, so
 /// pages are cut by size instead.
@@ -19,7 +19,7 @@ pub struct Request {
     /// What is asked; an absent one is refused.
     #[prost(
         oneof = "Ask",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 30, 31, 32, 40"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 30, 31, 32, 40"
     )]
     pub ask: Option<Ask>,
 }
@@ -69,6 +69,12 @@ pub enum Ask {
     /// Sign with a session key, to see that the token really signs.
     #[prost(message, tag = "14")]
     Probe(Empty),
+    /// Append an intent, and sign it once it is durable.
+    #[prost(message, tag = "15")]
+    Intend(Intend),
+    /// End another connection; answered when nothing that was asked on it is under way any more.
+    #[prost(message, tag = "16")]
+    End(Welcome),
     /// Generate or destroy a key.
     #[prost(message, tag = "40")]
     Key(KeyOrder),
@@ -110,6 +116,17 @@ pub struct Sign {
     #[prost(uint64, tag = "1")]
     pub index: u64,
     /// How long it may wait for the token, in milliseconds.
+    #[prost(uint64, tag = "2")]
+    pub deadline_millis: u64,
+}
+
+/// Append an intent and sign it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Intend {
+    /// The body in canonical JSON.
+    #[prost(bytes = "vec", tag = "1")]
+    pub body: Vec<u8>,
+    /// How long the signature may wait for the token, in milliseconds.
     #[prost(uint64, tag = "2")]
     pub deadline_millis: u64,
 }
@@ -211,7 +228,7 @@ pub struct SignedText {
 #[derive(Clone, PartialEq, Message)]
 pub struct Reply {
     /// The answer.
-    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 40")]
+    #[prost(oneof = "Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 40")]
     pub answer: Option<Answer>,
 }
 
@@ -245,9 +262,46 @@ pub enum Answer {
     /// What a CRL must list.
     #[prost(message, tag = "9")]
     CrlState(CrlState),
+    /// An intent that was appended, and its signature.
+    #[prost(message, tag = "10")]
+    Intended(Intended),
+    /// To a hello: the connection's name.
+    #[prost(message, tag = "11")]
+    Welcome(Welcome),
     /// A key was generated or destroyed.
     #[prost(message, tag = "40")]
     KeyDone(KeyDone),
+}
+
+/// The name of a connection, unlike that of any other, of an earlier life of the keeper too.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Welcome {
+    /// The keeper's life.
+    #[prost(string, tag = "1")]
+    pub instance: String,
+    /// The connection's number in it.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+
+/// An intent that is durable, and what became of its signature.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Intended {
+    /// The intent's index.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// Its time, in milliseconds since the epoch.
+    #[prost(uint64, tag = "2")]
+    pub time_millis: u64,
+    /// Its record's exact bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub record: Vec<u8>,
+    /// The signature; empty where there is none.
+    #[prost(bytes = "vec", tag = "4")]
+    pub signature: Vec<u8>,
+    /// Why there is none.
+    #[prost(message, optional, tag = "5")]
+    pub refused: Option<Refused>,
 }
 
 /// A refusal.
@@ -295,6 +349,9 @@ pub struct Committed {
     /// The inclusion proof in the checkpoint's tree, sibling first.
     #[prost(bytes = "vec", repeated, tag = "4")]
     pub proof: Vec<Vec<u8>>,
+    /// Its time, in milliseconds since the epoch.
+    #[prost(uint64, tag = "5")]
+    pub time_millis: u64,
 }
 
 /// A signed note.

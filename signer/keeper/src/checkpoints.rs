@@ -7,6 +7,7 @@ use stele_core::checkpoint::Checkpoint;
 use stele_core::types::{Digest, Origin};
 
 use crate::error::KeeperError;
+use crate::pace::Pace;
 
 #[derive(Debug)]
 struct Inner {
@@ -26,6 +27,8 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     origin: Origin,
+    /// What share of the token they may take.
+    pub(crate) pace: Pace,
     inner: Mutex<Inner>,
     /// Wakes the one who signs.
     asked: Condvar,
@@ -36,7 +39,7 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     /// Checkpoints of the log that now has this head.
     #[must_use]
-    pub(crate) fn new(origin: Origin, size: u64, root: Digest, newest: Option<(u64, String)>) -> Self {
+    pub(crate) fn new(origin: Origin, size: u64, root: Digest, newest: Option<(u64, String)>, pace: Pace) -> Self {
         let inner = Inner {
             head: (size, root),
             newest,
@@ -47,6 +50,7 @@ impl Checkpoints {
         };
         Self {
             origin,
+            pace,
             inner: Mutex::new(inner),
             asked: Condvar::new(),
             answered: Condvar::new(),
@@ -104,13 +108,17 @@ impl Checkpoints {
     /// Signs checkpoints as they are wanted, until [`Checkpoints::close`]. `sign` makes a note of the body; `remember`
     /// gets what was signed.
     pub(crate) fn run(&self, sign: impl Fn(&str) -> Result<String, KeeperError>, remember: impl Fn(u64, &str)) {
-        while let Some(head) = self.next() {
+        while self.is_wanted() {
+            self.pace.rest();
+            let head = self.lock().head;
             let checkpoint = Checkpoint {
                 origin: self.origin.clone(),
                 size: head.0,
                 root: head.1,
             };
+            let began = Instant::now();
             let signed = sign(&checkpoint.body());
+            self.pace.spent(began);
             let mut inner = self.lock();
             match signed {
                 Ok(note) => {
@@ -136,16 +144,16 @@ impl Checkpoints {
         }
     }
 
-    /// Waits until a checkpoint is wanted, and takes the head as it is then.
-    fn next(&self) -> Option<(u64, Digest)> {
+    /// Waits until a checkpoint is wanted; `false` when no more will be.
+    fn is_wanted(&self) -> bool {
         let mut inner = self.lock();
         loop {
             if inner.closing {
-                return None;
+                return false;
             }
             let covered = inner.newest.as_ref().map_or(0, |(size, _)| *size);
             if inner.wanted > covered && inner.head.0 > covered {
-                return Some(inner.head);
+                return true;
             }
             inner = self.asked.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }

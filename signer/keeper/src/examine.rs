@@ -13,6 +13,7 @@ use stele_core::record::{
 use stele_core::tbs::{TbsView, parse_certificate, parse_tbs};
 use stele_core::types::{B64, Digest};
 
+use crate::ceremonial;
 use crate::error::KeeperError;
 use crate::policy;
 use crate::reading::{Chunks, Readers};
@@ -93,7 +94,7 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    fn resolve(&self, payload: &Payload) -> Result<Vec<u8>, KeeperError> {
+    pub(crate) fn resolve(&self, payload: &Payload) -> Result<Vec<u8>, KeeperError> {
         match payload {
             Payload::Inline(bytes) => Ok(bytes.0.clone()),
             chunked @ Payload::Chunks { .. } => self.readers.with(|r| Ok(chunked.resolve(&Chunks(r))?)),
@@ -159,6 +160,10 @@ pub(crate) fn examine(body: Body, asker: Asker, around: &Surroundings<'_>) -> Re
             )?;
             policy::examine_plan(&ceremony::Plan::decode(&bytes)?, plan, around)?;
             Facts::Plan
+        }
+        Body::SignerRequest(request) => {
+            ceremonial::examine_request(request, around)?;
+            Facts::Plain
         }
         Body::CaCertificate(ca) => Facts::Ca(ca_facts(ca, around.bundle()?)?),
         Body::EpochClosed(closed) => Facts::Texts(policy::examine_close(closed, around)?),

@@ -66,6 +66,7 @@ pub(crate) fn init(config: &Config, request_out: Option<&Path>) -> Result<(), Ke
             vkey: keeper.genesis.vkey.clone(),
             checkpoint,
             keys,
+            later: None,
         })
     });
     keeper.close(threads);

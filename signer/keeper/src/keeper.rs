@@ -9,19 +9,22 @@ use std::time::Duration;
 use stele_core::authority::texts::KeyText;
 use stele_core::checkpoint::{self, NoteVerifier};
 use stele_core::keeping::{Appended, Committed};
+use stele_core::merkle::HashReader as _;
 use stele_core::record::{Body, Genesis, KeyRole, Unknown};
 use stele_core::types::{Digest, KeyName, SignedText, unhex};
 use stele_hsm::{KeyOrigin, SignError, Token, TokenKey};
-use stele_ledger::{Change, Ledger};
+use stele_ledger::{Change, Ledger, RecentHashes};
 
 use crate::admit::{still_complete, still_permitted};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Reading};
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::error::{KeeperError, Stop};
 use crate::examine::{Asker, Surroundings, examine};
 use crate::live::Phase;
 use crate::mending::Mending;
+use crate::pace::Pace;
 use crate::policy;
 use crate::reading::Readers;
 use crate::state::{Standing, State, closed_epoch};
@@ -46,6 +49,9 @@ pub(crate) struct Keeper {
     pub(crate) readers: Readers,
     /// Ends the process when a call of the module hangs.
     pub(crate) watch: Arc<Watchdog>,
+    /// The open connections.
+    pub(crate) connections: Connections,
+    recent: RecentHashes,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: RwLock<BTreeMap<KeyName, TokenKey>>,
@@ -98,6 +104,7 @@ impl Keeper {
             ledger.size(),
             ledger.root(),
             ledger.checkpoint(),
+            Pace::new(config.token.sessions),
         );
         let shared = Arc::new(Shared {
             standing: Mutex::new(Arc::new(state.standing())),
@@ -112,6 +119,7 @@ impl Keeper {
         let token = Arc::new(token);
         let instance = stele_core::types::hex(&token.random(8)?);
         let watch = Arc::new(Watchdog::start(config.limits.module_call())?);
+        let recent = ledger.recent_hashes();
         let threads = spawn(
             ledger,
             &shared,
@@ -123,10 +131,12 @@ impl Keeper {
         )?;
         let readers = Readers::new(config.ledger.clone());
         let keeper = Self {
+            connections: Connections::new(instance.clone()),
             instance,
             genesis,
             readers,
             watch,
+            recent,
             first_bundle: config.first_bundle,
             token,
             keys: RwLock::new(keys),
@@ -218,7 +228,31 @@ impl Keeper {
     /// # Errors
     /// When it may not be, or could not be made durable.
     pub(crate) fn append(&self, body: Body, asker: Asker) -> Result<Appended, KeeperError> {
-        self.write(body, asker).map(|w| w.at)
+        let bytes = body.encode()?;
+        self.write(body, bytes, asker).map(|w| w.at)
+    }
+
+    /// As [`Keeper::append`], of a body in canonical JSON.
+    ///
+    /// # Errors
+    /// As [`Keeper::append`], and when it does not read.
+    pub(crate) fn append_encoded(&self, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
+        self.write(Body::decode(&bytes)?, bytes, asker)
+    }
+
+    /// As [`Keeper::append_encoded`], of an intent and nothing else.
+    ///
+    /// # Errors
+    /// As [`Keeper::append_encoded`].
+    pub(crate) fn append_intent(&self, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
+        let body = Body::decode(&bytes)?;
+        if !matches!(body, Body::Intent(_)) {
+            return Err(KeeperError::refused(format!(
+                "a record of kind {} is no intent",
+                body.kind()
+            )));
+        }
+        self.write(body, bytes, asker)
     }
 
     /// What an examination needs to know now.
@@ -247,14 +281,15 @@ impl Keeper {
         policy::examine_key(texts, &self.surroundings()).map(|(text, _)| text)
     }
 
-    fn write(&self, body: Body, asker: Asker) -> Result<Written, KeeperError> {
+    /// `bytes` are the body's canonical form.
+    fn write(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Written, KeeperError> {
         if let Body::Intent(intent) = &body {
             self.require_witnessed(intent)?;
         }
         let examined = examine(body, asker, &self.surroundings())?;
         let (reply, answer) = sync_channel(1);
         self.jobs
-            .try_send(Job::Append(Box::new(examined), reply))
+            .try_send(Job::Append(Box::new(examined), bytes, reply))
             .map_err(|e| match e {
                 TrySendError::Full(_) => KeeperError::Busy(format!("{QUEUE} appends wait already; try again")),
                 TrySendError::Disconnected(_) => KeeperError::Stopped("the keeper is shutting down".to_owned()),
@@ -308,6 +343,7 @@ impl Keeper {
             still_complete(&state, &live.intent.key, crl, state.last_time)?;
         }
         let key = self.key(&live.intent.key)?;
+        let _busy = self.shared.checkpoints.pace.signing();
         let _watched = self.watch.begin("sign");
         self.token
             .sign(&key, live.intent.algorithm, &live.tbs, deadline)
@@ -322,20 +358,33 @@ impl Keeper {
     /// # Errors
     /// As [`Keeper::append`], and when no checkpoint can be signed in time; the outcome then stands all the same.
     pub(crate) fn commit(&self, body: Body, asker: Asker) -> Result<Committed, KeeperError> {
+        let bytes = body.encode()?;
+        self.commit_both(body, bytes, asker)
+    }
+
+    /// As [`Keeper::commit`], of a body in canonical JSON.
+    ///
+    /// # Errors
+    /// As [`Keeper::commit`], and when it does not read.
+    pub(crate) fn commit_encoded(&self, bytes: Vec<u8>, asker: Asker) -> Result<Committed, KeeperError> {
+        self.commit_both(Body::decode(&bytes)?, bytes, asker)
+    }
+
+    fn commit_both(&self, body: Body, bytes: Vec<u8>, asker: Asker) -> Result<Committed, KeeperError> {
         if !matches!(body, Body::Issued(_) | Body::Failed(_) | Body::CeremonyClosed(_)) {
             return Err(KeeperError::refused(format!(
                 "a record of kind {} is no outcome",
                 body.kind()
             )));
         }
-        let written = self.write(body, asker)?;
+        let written = self.write(body, bytes, asker)?;
         let index = written.at.index;
         let (size, checkpoint) = self.shared.checkpoints.covering(index + 1, CHECKPOINT_PATIENCE)?;
-        let proof = self
-            .readers
-            .with(|r| r.inclusion_proof(index, size).map_err(KeeperError::from))?;
+        let read = |level, place| self.readers.with(|r| Ok::<_, KeeperError>(r.hash(level, place)?));
+        let proof = self.recent.inclusion_proof(index, size, read)?;
         Ok(Committed {
             index,
+            time: written.at.time,
             record: written.record,
             checkpoint,
             proof: proof.into_iter().map(|h| h.0).collect(),

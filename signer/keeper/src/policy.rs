@@ -128,11 +128,12 @@ pub(crate) fn examine_bundle(
         (None, stele_core::record::LogPurpose::Ceremony) => around.origin.clone(),
         (None, stele_core::record::LogPurpose::Signer) => first_origin(&signed)?,
     };
+    let judged_at = crate::ceremonial::adopted_at(adopted, around)?;
     for signed in &signed {
         let text = &signed.text;
         // The first bundle is pinned by its digest and may reach the signer long after the ceremony.
         if around.bundle.is_some() || around.purpose == stele_core::record::LogPurpose::Ceremony {
-            text.check(&origin, around.now)?;
+            text.check(&origin, judged_at)?;
         }
         let fits = text.number == bundle.number()
             && text.predecessor == bundle.predecessor()

@@ -1,9 +1,13 @@
-//! Reading the log: a bounded set of read-only connections, and chunks from them.
+//! Reading the log: read-only connections, and chunks from them.
 
 use std::sync::{Mutex, PoisonError};
 
 use stele_core::record::{Body, Chunk, ChunkSource, Record};
 use stele_ledger::LedgerReader;
+
+/// Connections that are kept for the next reader. Each has a cache of its own; reading is short, so few serve many
+/// threads, and one more is opened where they do not.
+const IDLE: usize = 4;
 
 /// The log as a source of chunk records.
 pub(crate) struct Chunks<'r>(pub &'r LedgerReader);
@@ -47,7 +51,10 @@ impl Readers {
             None => LedgerReader::open(&self.path)?,
         };
         let result = reader.together(read)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
         Ok(result)
     }
 }

@@ -1,26 +1,28 @@
 //! The socket: one thread a connection, peer credentials checked before the first byte is read.
 
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stele_core::checkpoint::TilePath;
 use stele_core::checkpoint::tile::TileKind;
-use stele_core::record::Body;
 use stele_core::types::SignedText;
 use stele_keeper_client::frame;
 use stele_keeper_client::protocol::{self as wire, Answer, Ask, Empty, PROTOCOL, Reply, Request};
 
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::error::KeeperError;
 use crate::examine::Asker;
 use crate::keeper::Keeper;
 
 /// The most bytes of entries in one answer.
 const PAGE_BYTES: usize = 512 * 1024;
+/// Entries that are read with one query. With one entry above [`PAGE_BYTES`] an answer stays below the largest frame.
+const READ_AT_ONCE: u64 = 7;
 /// The most random bytes in one answer.
 const MAX_RANDOM: u32 = 1024;
 /// How often what a failing disk left undone is tried again.
@@ -48,8 +50,6 @@ pub(crate) fn serve(keeper: &Arc<Keeper>, config: &Config, ending: &AtomicBool) 
 }
 
 fn accept(keeper: &Arc<Keeper>, config: &Config, listener: &UnixListener, ending: &AtomicBool) {
-    let open = Arc::new(AtomicUsize::new(0));
-    let numbers = AtomicU64::new(1);
     while !ending.load(Ordering::Relaxed) {
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -63,24 +63,19 @@ fn accept(keeper: &Arc<Keeper>, config: &Config, listener: &UnixListener, ending
                 continue;
             }
         };
-        if !permitted(&stream, &config.allowed_users) || open.load(Ordering::Relaxed) >= config.limits.connections {
+        if !permitted(&stream, &config.allowed_users) || keeper.connections.count() >= config.limits.connections {
             continue;
         }
-        let number = numbers.fetch_add(1, Ordering::Relaxed);
-        let (keeper, open) = (keeper.clone(), open.clone());
-        open.fetch_add(1, Ordering::Relaxed);
-        let spawned = std::thread::Builder::new().name(format!("connection-{number}")).spawn({
-            let open = open.clone();
-            move || {
-                if let Err(error) = converse(&keeper, stream, number) {
+        let connection = Connections::begin(keeper, stream);
+        let (number, keeper) = (connection.number, keeper.clone());
+        let spawned = std::thread::Builder::new()
+            .name(format!("connection-{number}"))
+            .spawn(move || {
+                if let Err(error) = converse(&keeper, &connection.stream, number) {
                     tracing::debug!(connection = number, %error, "a connection ended");
                 }
-                keeper.connection_lost(number);
-                open.fetch_sub(1, Ordering::Relaxed);
-            }
-        });
+            });
         if let Err(error) = spawned {
-            open.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!(%error, "no thread for a connection");
         }
     }
@@ -119,15 +114,16 @@ fn permitted(stream: &UnixStream, users: &[u32]) -> bool {
     }
 }
 
-fn converse(keeper: &Keeper, mut stream: UnixStream, number: u64) -> io::Result<()> {
+fn converse(keeper: &Keeper, stream: &UnixStream, number: u64) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_write_timeout(Some(Duration::from_secs(30)))?;
     let mut greeted = false;
-    while let Some(request) = frame::read::<Request>(&mut stream)? {
+    let (mut asked, mut stream) = (BufReader::with_capacity(frame::BUFFER, stream), stream);
+    while let Some(request) = frame::read::<Request>(&mut asked)? {
         let answer = match request.ask {
             Some(Ask::Hello(hello)) if hello.protocol == PROTOCOL => {
                 greeted = true;
-                Ok(Answer::Done(Empty {}))
+                Ok(Answer::Welcome(keeper.connections.name(number)))
             }
             Some(Ask::Hello(hello)) => Err(KeeperError::refused(format!(
                 "protocol {}: this keeper speaks {PROTOCOL}; run signer and keeper of the same release",
@@ -138,18 +134,40 @@ fn converse(keeper: &Keeper, mut stream: UnixStream, number: u64) -> io::Result<
             None => Err(KeeperError::refused("a request that asks nothing this keeper knows")),
         };
         let reply = Reply {
-            answer: Some(answer.unwrap_or_else(|error| refusal(&error))),
+            answer: Some(answer.unwrap_or_else(|error| Answer::Refused(refused(&error)))),
         };
         frame::write(&mut stream, &reply)?;
     }
     Ok(())
 }
 
-fn refusal(error: &KeeperError) -> Answer {
-    Answer::Refused(wire::Refused {
+fn refused(error: &KeeperError) -> wire::Refused {
+    wire::Refused {
         code: error.code() as u32,
         message: error.to_string(),
+    }
+}
+
+/// Appends an intent; when that is durable, signs it.
+fn intended(keeper: &Keeper, intend: wire::Intend, asker: Asker) -> Result<wire::Intended, KeeperError> {
+    let written = keeper.append_intent(intend.body, asker)?;
+    let signed = keeper.sign(written.at.index, patience(intend.deadline_millis));
+    let (signature, refused) = match signed {
+        Ok(signature) => (signature, None),
+        Err(error) => (Vec::new(), Some(refused(&error))),
+    };
+    Ok(wire::Intended {
+        index: written.at.index,
+        time_millis: written.at.time.millis(),
+        record: written.record,
+        signature,
+        refused,
     })
+}
+
+/// How long a signature waits for the token, whatever the caller would wait.
+fn patience(millis: u64) -> Duration {
+    Duration::from_millis(millis.min(30_000))
 }
 
 fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError> {
@@ -157,20 +175,26 @@ fn answer(keeper: &Keeper, ask: Ask, number: u64) -> Result<Answer, KeeperError>
     Ok(match ask {
         Ask::Hello(_) => Answer::Done(Empty {}),
         Ask::Append(append) => {
-            let at = keeper.append(Body::decode(&append.body)?, asker)?;
+            let at = keeper.append_encoded(append.body, asker)?.at;
             Answer::Appended(wire::Appended {
                 index: at.index,
                 time_millis: at.time.millis(),
             })
         }
         Ask::Sign(sign) => Answer::Signed(wire::Bytes {
-            bytes: keeper.sign(sign.index, Duration::from_millis(sign.deadline_millis.min(30_000)))?,
+            bytes: keeper.sign(sign.index, patience(sign.deadline_millis))?,
         }),
+        Ask::Intend(intend) => Answer::Intended(intended(keeper, intend, asker)?),
+        Ask::End(name) => {
+            keeper.connections.end(&name, number)?;
+            Answer::Done(Empty {})
+        }
         Ask::Commit(outcome) => {
-            let done = keeper.commit(Body::decode(&outcome.body)?, asker)?;
+            let done = keeper.commit_encoded(outcome.body, asker)?;
             let proof = done.proof.into_iter().map(|h| h.to_vec()).collect();
             Answer::Committed(wire::Committed {
                 index: done.index,
+                time_millis: done.time.millis(),
                 record: done.record,
                 checkpoint: done.checkpoint,
                 proof,
@@ -250,13 +274,12 @@ fn page(keeper: &Keeper, read: wire::Read) -> Result<Vec<Vec<u8>>, KeeperError> 
     let mut items = Vec::new();
     let mut bytes = 0;
     keeper.readers.with(|r| {
-        for index in read.start..end {
-            let entry = r.entry(index)?;
-            bytes += entry.len();
-            items.push(entry);
-            if bytes > PAGE_BYTES {
-                break;
-            }
+        let mut next = read.start;
+        while next < end && bytes <= PAGE_BYTES {
+            let some = r.entries(next..end.min(next + READ_AT_ONCE))?;
+            next += some.len() as u64;
+            bytes += some.iter().map(Vec::len).sum::<usize>();
+            items.extend(some);
         }
         Ok::<(), KeeperError>(())
     })?;

@@ -132,6 +132,14 @@ impl Keeper {
                 opened.by.len()
             ),
         )?;
+        // A reader of this checkpoint knows the witnesses of the bundle that lies under it, and no others.
+        require(
+            standing
+                .bundle
+                .as_deref()
+                .is_none_or(|a| opened.checkpoint.size > a.index),
+            "the checkpoint does not cover the bundle that lists its witnesses; a newer one does",
+        )?;
         let fresh = Held {
             size: opened.checkpoint.size,
             note: opened.note.to_string(),

@@ -1,6 +1,7 @@
 //! The one thread that writes the log. It takes whatever waits, judges each in turn, and makes all of it durable in one
 //! transaction: concurrent appends share a sync, and a lone one waits for nobody.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,8 +38,8 @@ pub(crate) struct Written {
 /// A job for the writer.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Append this.
-    Append(Box<Examined>, Answer),
+    /// Append this body, which has this canonical form.
+    Append(Box<Examined>, Vec<u8>, Answer),
     /// Remember this checkpoint over a tree of this size.
     Remember(u64, String),
     /// Writes failed: see whether they succeed again.
@@ -101,7 +102,7 @@ pub(crate) struct Writer {
 }
 
 type Answer = SyncSender<Result<Written, KeeperError>>;
-type Waiting = (Box<Examined>, Answer);
+type Waiting = (Box<Examined>, Vec<u8>, Answer);
 
 impl Writer {
     /// A writer of `ledger` for the jobs that come.
@@ -138,7 +139,7 @@ impl Writer {
 
     fn take(&mut self, job: Job, waiting: &mut Vec<Waiting>) {
         match job {
-            Job::Append(examined, reply) => waiting.push((examined, reply)),
+            Job::Append(examined, bytes, reply) => waiting.push((examined, bytes, reply)),
             Job::Remember(size, note) => self.unstored = Some((size, note)),
             Job::TryAgain => self.try_again(),
             Job::Keep(change) => self.keep(change),
@@ -183,8 +184,9 @@ impl Writer {
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.begin_batch();
         let mut batch = Batch::default();
-        for (examined, reply) in waiting {
-            match self.judge(&mut state, &examined, self.ledger.size() + batch.records.len() as u64) {
+        for (examined, bytes, reply) in waiting {
+            let index = self.ledger.size() + batch.records.len() as u64;
+            match self.judge(&mut state, &examined, &bytes, index) {
                 Ok((written, changes)) => batch.add(examined, reply, written, changes),
                 Err(error) => {
                     self.flush(&mut state, std::mem::take(&mut batch), Mirror::Doubtful);
@@ -195,15 +197,16 @@ impl Writer {
         self.flush(&mut state, batch, Mirror::Exact);
     }
 
-    fn judge(&self, state: &mut State, examined: &Examined, index: u64) -> Result<(Written, Vec<Change>), KeeperError> {
+    fn judge(
+        &self,
+        state: &mut State,
+        examined: &Examined,
+        bytes: &[u8],
+        index: u64,
+    ) -> Result<(Written, Vec<Change>), KeeperError> {
         let time = self.time(state, &examined.body)?;
         let changes = admit(state, &self.ledger, &self.shared.lives, examined, index, time)?;
-        let record = Record {
-            index,
-            time,
-            body: examined.body.clone(),
-        }
-        .encode()?;
+        let record = Record::stamp(index, time, bytes)?;
         Ok((
             Written {
                 at: Appended { index, time },
@@ -242,7 +245,10 @@ impl Writer {
     fn flush(&mut self, state: &mut State, batch: Batch, mirror: Mirror) {
         let appended = match batch.records.is_empty() {
             true => Ok(()),
-            false => self.ledger.append(&batch.records, &batch.changes).map(drop),
+            false => {
+                let changes: Vec<Change> = batch.changes.into_values().collect();
+                self.ledger.append(&batch.records, &changes).map(drop)
+            }
         };
         match appended {
             Ok(()) => {
@@ -254,7 +260,7 @@ impl Writer {
                 }
                 self.shared.checkpoints.grown(self.ledger.size(), self.ledger.root());
                 for (examined, reply, written) in batch.waiting {
-                    self.live(&examined, written.at.index);
+                    self.live(*examined, written.at.index);
                     let _ = reply.send(Ok(written));
                 }
             }
@@ -271,17 +277,17 @@ impl Writer {
     }
 
     /// What a durable record means for the intents of this life.
-    fn live(&self, examined: &Examined, index: u64) {
-        match (&examined.body, &examined.facts) {
+    fn live(&self, examined: Examined, index: u64) {
+        match (examined.body, examined.facts) {
             (Body::Intent(intent), Facts::Intent(facts)) => {
                 let connection = match examined.asker {
                     Asker::Connection(number) => number,
                     Asker::Init | Asker::Itself => 0,
                 };
                 let live = Live {
-                    intent: Arc::new((**intent).clone()),
-                    tbs: Arc::new(facts.tbs.clone()),
-                    crl: facts.crl.clone().map(Arc::new),
+                    intent: Arc::new(*intent),
+                    tbs: Arc::new(facts.tbs),
+                    crl: facts.crl.map(Arc::new),
                     connection,
                     phase: Phase::Fresh,
                 };
@@ -332,14 +338,18 @@ enum Mirror {
 #[derive(Default)]
 struct Batch {
     records: Vec<Vec<u8>>,
-    changes: Vec<Change>,
+    /// Of each key of the state only the newest change: some change with every record.
+    changes: BTreeMap<(&'static str, Vec<u8>), Change>,
     waiting: Vec<(Box<Examined>, Answer, Written)>,
 }
 
 impl Batch {
     fn add(&mut self, examined: Box<Examined>, reply: Answer, written: Written, changes: Vec<Change>) {
         self.records.push(written.record.clone());
-        self.changes.extend(changes);
+        for change in changes {
+            let (Change::Put { table, key, .. } | Change::Delete { table, key }) = &change;
+            self.changes.insert((table, key.clone()), change);
+        }
         self.waiting.push((examined, reply, written));
     }
 }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Transaction, TransactionBehavior};
 use stele_core::checkpoint::Checkpoint;
 use stele_core::checkpoint::tile::MAX_ENTRY_BYTES;
-use stele_core::merkle::{self, Frontier};
+use stele_core::merkle::{self, Frontier, Subtree};
 use stele_core::types::Digest;
 
 use crate::store::{Access, Store, hash_count, integer};
-use crate::{LedgerError, LedgerReader};
+use crate::{LedgerError, LedgerReader, RecentHashes};
 
 /// A change to the keeper's judging state, which happens together with the entries that cause it or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub type KeyValue = (Vec<u8>, Vec<u8>);
 pub struct Ledger {
     store: Store,
     head: Head,
+    recent: RecentHashes,
     /// Set where the disk could not be asked what became of a failed write; asked again before the next one.
     doubtful: bool,
     /// Locked as long as it is open; the lock ends with the process, however that ends.
@@ -126,6 +127,7 @@ impl Ledger {
     fn start(store: Store, lock: File) -> Result<Self, LedgerError> {
         Ok(Self {
             head: Head::read(&store)?,
+            recent: RecentHashes::default(),
             store,
             doubtful: false,
             _lock: lock,
@@ -157,13 +159,20 @@ impl Ledger {
         }
         self.settle()?;
         let first = self.size();
-        let mut frontier = self.head.frontier.clone();
+        let (mut frontier, mut completed) = (self.head.frontier.clone(), Vec::new());
         self.write(|transaction| {
-            write_entries(transaction, &mut frontier, entries)?;
+            completed = write_entries(transaction, &mut frontier, entries)?;
             write_changes(transaction, changes)
         })?;
         self.head.frontier = frontier;
+        self.recent.add(completed);
         Ok(first)
+    }
+
+    /// The tree's newest hashes, which grow with every append.
+    #[must_use]
+    pub fn recent_hashes(&self) -> RecentHashes {
+        self.recent.clone()
     }
 
     /// Stores the newest checkpoint, durable when it returns; one of the same size replaces it, as when witnesses have
@@ -270,17 +279,25 @@ impl Ledger {
     }
 }
 
-fn write_entries(transaction: &Transaction<'_>, frontier: &mut Frontier, entries: &[Vec<u8>]) -> rusqlite::Result<()> {
+/// Writes entries and the hashes of the subtrees that they complete; returns those.
+fn write_entries(
+    transaction: &Transaction<'_>,
+    frontier: &mut Frontier,
+    entries: &[Vec<u8>],
+) -> rusqlite::Result<Vec<Subtree>> {
+    let mut written = Vec::with_capacity(2 * entries.len());
     let mut entry_row = transaction.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
     let mut hash_row = transaction.prepare_cached("INSERT INTO hash (position, hash) VALUES (?1, ?2)")?;
     for entry in entries {
         let index = frontier.size();
         entry_row.execute((integer(index), entry))?;
-        for (position, subtree) in (hash_count(index)..).zip(frontier.push(merkle::leaf_hash(entry))) {
+        let completed = frontier.push(merkle::leaf_hash(entry));
+        for (position, subtree) in (hash_count(index)..).zip(&completed) {
             hash_row.execute((integer(position), subtree.hash.0))?;
         }
+        written.extend(completed);
     }
-    Ok(())
+    Ok(written)
 }
 
 fn write_changes(transaction: &Transaction<'_>, changes: &[Change]) -> rusqlite::Result<()> {

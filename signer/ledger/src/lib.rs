@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod ledger;
 mod reader;
+mod recent;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -22,3 +23,4 @@ pub use error::LedgerError;
 pub use export::export;
 pub use ledger::{Change, KeyValue, Ledger};
 pub use reader::LedgerReader;
+pub use recent::RecentHashes;

@@ -21,6 +21,10 @@ const MAX_SIZE: u64 = 1 << 62;
 /// Only recovery after a crash makes connections wait for each other.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pages in the write-ahead log before SQLite copies them into the file (16 MiB; its default is 1,000 pages). The tables grow
+/// at their ends, so that the longer it waits the more often has each page been overwritten in between.
+const WAL_PAGES: i32 = 4_000;
+
 /// SQLite's `cache_size` of a reader, negative in KiB. There may be a reader for each caller, and the system caches the
 /// file as well.
 const READER_CACHE: i32 = -256;
@@ -92,8 +96,9 @@ impl Store {
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "trusted_schema", false)?;
             connection.pragma_update(None, "cell_size_check", true)?;
-            if access == Access::Read {
-                connection.pragma_update(None, "cache_size", READER_CACHE)?;
+            match access {
+                Access::Read => connection.pragma_update(None, "cache_size", READER_CACHE)?,
+                Access::Write => connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?,
             }
             Ok(connection)
         };

@@ -88,6 +88,8 @@ impl Signer {
             );
             return Err(Failure::new(Reason::NotSuccessor, why));
         }
+        // Before the operators' quorum is judged: what cannot be issued is no use to them.
+        bundle.lint_samples().map_err(|errors| snapshot::all(&errors))?;
         let index = self.adopt(&bundle, texts)?;
         Ok(Applied {
             kind,

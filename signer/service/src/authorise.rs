@@ -10,9 +10,9 @@ use stele_api::status::{Failure, Reason};
 use stele_core::authority::CallerRole;
 use stele_core::record::FreezeTarget;
 use stele_core::types::{CallerName, CallerSan};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::identity::Peer;
@@ -216,12 +216,27 @@ where
             match judge(signer, peer, method).await {
                 Ok(Some(caller)) => {
                     request.extensions_mut().insert(caller);
-                    inner.call(request).await
+                    inner.call(request).await.map(limited)
                 }
-                Ok(None) => inner.call(request).await,
+                Ok(None) => inner.call(request).await.map(limited),
                 Err(failure) => Ok(Status::from(failure).into_http()),
             }
         })
+    }
+}
+
+/// The library says OUT_OF_RANGE of a message beyond `grpc.max_message_bytes`; gRPC's own word for a limit is
+/// RESOURCE_EXHAUSTED.
+fn limited(response: Response<Body>) -> Response<Body> {
+    let library = |status: &Status| {
+        status.code() == Code::OutOfRange && status.message().starts_with("Error, decoded message length too large")
+    };
+    match Status::from_header_map(response.headers()).filter(library) {
+        Some(status) => {
+            let why = status.message().trim_start_matches("Error, ").to_owned();
+            Status::from(Failure::new(Reason::MessageTooLarge, why)).into_http()
+        }
+        None => response,
     }
 }
 

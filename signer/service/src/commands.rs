@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use stele_core::door::Steps;
 use stele_core::names::San;
-use stele_core::types::{B64, ProfileName};
+use stele_core::types::{B64, Digest, KeyName, ProfileName};
 use stele_index::Index;
 use stele_keeper_client::Client;
 
@@ -28,6 +28,9 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// When command and daemon do not understand each other.
+const UNEXPECTED: &str = "the daemon answered something else; is it another version?";
 
 #[derive(Subcommand)]
 enum Command {
@@ -65,6 +68,20 @@ enum Command {
         file: PathBuf,
         #[command(flatten)]
         config: ConfigFile,
+    },
+    /// Write the request to a later ceremony: the keys, the newest checkpoint, and the bundles adopted since.
+    Request {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The request of the ceremony before; it lies in its transcript.
+        #[arg(long, value_name = "FILE")]
+        since: PathBuf,
+        /// A CA key to certify; may be repeated. All of the keeper's keys where it is left out.
+        #[arg(long, value_name = "NAME")]
+        key: Vec<KeyName>,
+        /// Where to write it. Nothing is overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Delete the index and build it again from the log, while the daemon does not run.
     Reindex(ConfigFile),
@@ -115,12 +132,7 @@ fn run(command: Command, steps: Arc<dyn Steps + Send + Sync>) -> Result<(), Sign
             out,
             san,
         } => {
-            if out.exists() {
-                return Err(SignerError::other(format!(
-                    "{} exists; nothing is overwritten",
-                    out.display()
-                )));
-            }
+            require_new(&out)?;
             let ask = Ask::Enrol(Enrolment {
                 profile,
                 csr: B64(read(&csr)?),
@@ -128,12 +140,43 @@ fn run(command: Command, steps: Arc<dyn Steps + Send + Sync>) -> Result<(), Sign
             });
             enrolled(ask_or_do(&config, ask, steps)?, &out)
         }
+        Command::Request {
+            config,
+            since,
+            key,
+            out,
+        } => {
+            require_new(&out)?;
+            let since = B64(read(&since)?);
+            let file = match ask_or_do(&config, Ask::Request { since, keys: key }, steps)? {
+                Answer::File(file) => file,
+                other => return done(other),
+            };
+            create(&out, &file.0)?;
+            println!("{}: SHA-256 {}", out.display(), Digest::of(&file.0));
+            Ok(())
+        }
         Command::Reindex(ConfigFile { config }) => reindex(&Config::load(&config)?.0),
     }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SignerError> {
     std::fs::read(path).map_err(|cause| SignerError::file(path, cause))
+}
+
+fn require_new(out: &Path) -> Result<(), SignerError> {
+    if out.exists() {
+        let why = format!("{} exists; nothing is overwritten", out.display());
+        return Err(SignerError::other(why));
+    }
+    Ok(())
+}
+
+/// Writes a new file, durably.
+fn create(out: &Path, bytes: &[u8]) -> Result<(), SignerError> {
+    let fail = |cause| SignerError::file(out, cause);
+    let mut file = std::fs::File::create_new(out).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)
 }
 
 /// Asks the daemon; without one, does it here.
@@ -158,9 +201,7 @@ fn done(answer: Answer) -> Result<(), SignerError> {
             sentences.iter().for_each(|sentence| println!("{sentence}"));
             Ok(())
         }
-        Answer::Enrolled { .. } => Err(SignerError::other(
-            "the daemon answered something else; is it another version?",
-        )),
+        Answer::Enrolled { .. } | Answer::File(_) => Err(SignerError::other(UNEXPECTED)),
         Answer::Failed(why) => Err(SignerError::Other(why)),
     }
 }
@@ -169,11 +210,7 @@ fn enrolled(answer: Answer, out: &Path) -> Result<(), SignerError> {
     let Answer::Enrolled { pem, position } = answer else {
         return done(answer);
     };
-    let fail = |cause| SignerError::file(out, cause);
-    let mut file = std::fs::File::create_new(out).map_err(fail)?;
-    file.write_all(pem.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(fail)?;
+    create(out, pem.as_bytes())?;
     println!(
         "{}: the certificate and the CAs above it; recorded at {position}",
         out.display()

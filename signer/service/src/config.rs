@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use stele_core::keycheck::Blocklist;
 use stele_core::profile::Seconds;
 use stele_core::strict_toml;
 use stele_core::types::{Digest, WitnessName};
@@ -44,6 +45,20 @@ pub(crate) struct Config {
     /// Limits.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// Keys that nobody gets a certificate for.
+    #[serde(default)]
+    pub(crate) keys: KeysConfig,
+}
+
+/// Keys that nobody gets a certificate for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysConfig {
+    /// Files in the form of Debian's openssl-blacklist.
+    pub(crate) blocklists: Vec<PathBuf>,
+    /// What they list.
+    #[serde(skip)]
+    pub(crate) blocklist: Blocklist,
 }
 
 /// Where a witness is.
@@ -236,6 +251,12 @@ impl Config {
             *place = base.join(&*place);
         }
         config.exports.iter_mut().for_each(|place| *place = base.join(&*place));
+        for list in &config.keys.blocklists {
+            let path = base.join(list);
+            let text = std::fs::read_to_string(&path).map_err(|cause| SignerError::file(&path, cause))?;
+            let list = Blocklist::parse(&path.display().to_string(), &text)?;
+            config.keys.blocklist = std::mem::take(&mut config.keys.blocklist).and(list);
+        }
         config.witnessing.ca_file = config.witnessing.ca_file.map(|file| base.join(file));
         if let Some(spawn) = &mut config.keeper.spawn {
             spawn.binary = base.join(&spawn.binary);

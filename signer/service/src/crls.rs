@@ -96,6 +96,7 @@ impl Signer {
             previous: None,
         };
         let issued = self.through_door(linted, Evidence::Policy, asked)?;
+        self.follow_through(issued.committed.index)?;
         self.metrics.crls.add();
         let (number, revoked) = (spec.number, spec.revoked.len());
         tracing::info!(%key, number, revoked, index = issued.committed.index, "signed a CRL");

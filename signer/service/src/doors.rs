@@ -30,12 +30,29 @@ impl Doors {
         }
     }
 
-    /// Runs `work` on a thread of its own. It runs to its end even when its caller has gone, so that what was begun is
+    /// Runs `work` on a thread of its own, after the index has everything that was answered before: whoever asks about
+    /// a certificate that they have just received finds it. It runs to its end even when its caller has gone, so that what was begun is
     /// recorded.
     ///
     /// # Errors
     /// When there is no place, and what `work` reports.
     pub(crate) async fn pass<T: Send + 'static>(
+        &self,
+        signer: &Arc<Signer>,
+        work: impl FnOnce(&Signer) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let caught_up = |signer: &Signer| {
+            signer.follow_answered()?;
+            work(signer)
+        };
+        self.pass_at_once(signer, caught_up).await
+    }
+
+    /// As [`Self::pass`], for work that itself sees to it that the index knows what it looks up.
+    ///
+    /// # Errors
+    /// As [`Self::pass`].
+    pub(crate) async fn pass_at_once<T: Send + 'static>(
         &self,
         signer: &Arc<Signer>,
         work: impl FnOnce(&Signer) -> Result<T, Failure> + Send + 'static,

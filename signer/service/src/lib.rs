@@ -20,6 +20,7 @@ mod find;
 mod floods;
 mod follower;
 mod handlers;
+mod heard;
 mod http;
 mod identity;
 mod import;

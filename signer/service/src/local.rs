@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stele_core::types::{B64, CallerSan};
+use stele_core::types::{B64, CallerSan, KeyName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -38,6 +38,13 @@ pub(crate) enum Ask {
     Apply(B64),
     /// Issue a client certificate.
     Enrol(Enrolment),
+    /// Write the request to a later ceremony.
+    Request {
+        /// The request of the ceremony before.
+        since: B64,
+        /// For which keys; none means all.
+        keys: Vec<KeyName>,
+    },
 }
 
 /// What it gets.
@@ -53,6 +60,8 @@ pub(crate) enum Answer {
         /// The position of the outcome.
         position: String,
     },
+    /// A file for the command to write.
+    File(B64),
     /// What went wrong.
     Failed(String),
 }
@@ -72,6 +81,9 @@ pub(crate) fn answer(signer: &Signer, user: CallerSan, ask: Ask) -> Answer {
                 position: issued.position.to_string(),
             })
         }),
+        Ask::Request { since, keys } => signer
+            .request_ceremony(&since.0, &keys)
+            .map(|file| Answer::File(B64(file))),
     };
     done.unwrap_or_else(|error| Answer::Failed(error.to_string()))
 }

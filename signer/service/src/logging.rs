@@ -13,6 +13,7 @@ pub(crate) fn start() {
     if std::io::stderr().is_terminal() {
         builder.init();
     } else {
-        builder.json().init();
+        // The span once: without this each line has it a second time, as a list of one.
+        builder.json().with_span_list(false).init();
     }
 }

@@ -1,5 +1,8 @@
 //! Proposals: requests whose exact bytes are fixed and wait for operators.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use stele_api::convert::{Pending, Quorum};
 use stele_api::status::{Failure, Reason};
 use stele_core::Error;
@@ -16,6 +19,9 @@ use crate::error::SignerError;
 use crate::signer::Signer;
 use crate::snapshot::Snapshot;
 
+/// When to look again whether operators have decided something.
+const PEOPLE_DECIDE: Duration = Duration::from_secs(60);
+
 impl Signer {
     /// Records a proposal.
     ///
@@ -28,6 +34,8 @@ impl Signer {
         attempt: RequestRef,
         linted: &Linted,
     ) -> Result<Pending, Failure> {
+        // Until the append is indexed, since the room is counted there.
+        let _turn = self.proposing.lock().unwrap_or_else(PoisonError::into_inner);
         self.room_for_one_more(&attempt.caller)?;
         let incomplete = || Failure::new(Reason::Internal, "a certificate without serial, profile or quorum");
         let Some(Approval::Quorum { m, role, expires }) = linted.approval() else {
@@ -74,7 +82,7 @@ impl Signer {
         });
         if waiting.count() >= usize::try_from(most).unwrap_or(usize::MAX) {
             let why = format!("{most} requests of yours wait for operators");
-            return Err(Failure::new(Reason::TooManyOpenRequests, why));
+            return Err(Failure::new(Reason::TooManyOpenRequests, why).retry_after(PEOPLE_DECIDE));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Everything that calls and workers share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::error::SignerError;
 use crate::exports;
 use crate::floods::Floods;
 use crate::follower::Doubts;
+use crate::heard::Heard;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::reservations::Reservations;
@@ -49,6 +50,12 @@ pub(crate) struct Signer {
     pub(crate) stale: AtomicBool,
     /// Appends that failed, so that the log may hold a record that the index has not read.
     pub(crate) doubts: Doubts,
+    /// Records of this process that the index does not have yet.
+    pub(crate) heard: Heard,
+    /// One more than the index of the newest outcome that was answered; the index may be behind it.
+    pub(crate) answered: AtomicU64,
+    /// Wakes the worker that follows the log.
+    pub(crate) grown: Notify,
     /// Tells how many records are indexed.
     pub(crate) indexed: watch::Sender<u64>,
     /// Requests under way.
@@ -61,6 +68,8 @@ pub(crate) struct Signer {
     pub(crate) crls_due: Notify,
     /// One CRL at a time: each needs the number after the one before.
     pub(crate) crl_turn: Mutex<()>,
+    /// One proposal at a time: none may take the room that another counted.
+    pub(crate) proposing: Mutex<()>,
     /// One signed file or hand-over at a time.
     pub(crate) apply_turn: Mutex<()>,
     /// How the witnesses stand.
@@ -121,6 +130,9 @@ impl Signer {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             stale: AtomicBool::new(true),
             doubts: Doubts::default(),
+            heard: Heard::default(),
+            answered: AtomicU64::new(0),
+            grown: Notify::new(),
             indexed: watch::Sender::new(index.next()),
             config,
             keeper,
@@ -136,6 +148,7 @@ impl Signer {
             crl_turn: Mutex::new(()),
             apply_turn: Mutex::new(()),
             witnesses: Witnesses::default(),
+            proposing: Mutex::default(),
             metrics: Metrics::default(),
             serials: Mutex::new(Vec::new()),
             steps,

@@ -1,7 +1,7 @@
 //! What goes on without being asked: following the log, CRLs, the server's certificate, health.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stele_core::types::Digest;
 use tonic_health::ServingStatus;
@@ -16,6 +16,8 @@ use crate::witness;
 
 /// How often the log is looked at for records that others wrote.
 const FOLLOW: Duration = Duration::from_secs(1);
+/// How long records may gather before the index takes them all at once.
+const GATHER: Duration = Duration::from_millis(100);
 /// How often CRLs are looked at without a reason.
 const CRLS: Duration = Duration::from_secs(60);
 /// How often counted refusals are looked at.
@@ -40,11 +42,22 @@ pub(crate) async fn run(signer: Arc<Signer>, tls: Arc<Tls>, reporter: HealthRepo
     );
 }
 
+/// What this process writes is taken from memory as it comes; the log is read for what others write.
 async fn follow(signer: Arc<Signer>) {
     let mut told = Told::new("following the log");
+    let mut looked = None;
     loop {
-        told.tell(&blocking(signer.clone(), Signer::follow).await);
-        tokio::time::sleep(FOLLOW).await;
+        let due = looked.is_none_or(|at: Instant| at.elapsed() >= FOLLOW);
+        let done = match due {
+            true => blocking(signer.clone(), Signer::follow).await,
+            false => blocking(signer.clone(), |signer| signer.follow_heard().map(drop)).await,
+        };
+        if due || done.is_err() {
+            told.tell(&done);
+            looked = Some(Instant::now());
+        }
+        tokio::time::sleep(GATHER).await;
+        let _ = tokio::time::timeout(FOLLOW, signer.grown.notified()).await;
     }
 }
 

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use der::{Decode as _, Encode as _};
 use stele_core::checkpoint::tiler::{TileFile, Tiler};
 use stele_core::checkpoint::{Checkpoint, assemble as assemble_note};
 use stele_core::record::{Body, Intent, Issued, Payload, Record};
 use stele_core::request::KeyProof;
 use stele_core::tbs::assemble;
 use stele_core::types::{B64, Digest, Serial, SignatureAlgorithm, Time};
+
+use x509_cert::request::CertReq;
 
 use super::Fallible;
 use super::support::keys::{Key, certificate, note_key};
@@ -76,7 +79,7 @@ impl Issuer {
         let KeyProof::Pkcs10(csr) = &asked.proof else {
             return Err("no CSR".into());
         };
-        let (csr_info, _, csr_signature) = stele_core::tbs::split_signed("CSR", csr)?;
+        let request = CertReq::from_der(csr)?;
         let mut intent = self.template.clone();
         intent.request.id = asked.id.clone();
         intent.request.digest = asked.digest();
@@ -104,8 +107,8 @@ impl Issuer {
         let bare = Bare {
             tbs,
             signature: signature.as_ref().to_vec(),
-            csr: csr_info,
-            csr_signature,
+            csr: request.info.to_der()?,
+            csr_signature: request.signature.raw_bytes().to_vec(),
             entries: [records[0].encode()?, records[1].encode()?],
         };
         Ok((records, bare))

@@ -18,12 +18,21 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CeremonyError> {
         if script.rehearsal { "rehearsal" } else { "ceremony" }
     );
     println!("  log     {}\n  signer  {}", script.origin, script.signer_origin);
-    println!(
-        "  root    {} for {}, key {}",
-        common_name(&script.root.subject, script.rehearsal),
-        script.root.validity,
-        script.root.algorithm
-    );
+    match &script.root {
+        Some(root) => println!(
+            "  root    {} for {}, key {}",
+            common_name(&root.subject, script.rehearsal),
+            root.validity,
+            root.algorithm
+        ),
+        None => println!(
+            "  root    as the log holds it; its next CRL for {}",
+            script.root_crl.validity
+        ),
+    }
+    for revocation in &script.revocations {
+        println!("  revokes {} ({})", revocation.serial, revocation.reason.name());
+    }
     for intermediate in &script.intermediates {
         let name = common_name(&intermediate.subject, script.rehearsal);
         println!(

@@ -1,11 +1,15 @@
-//! `init`: token, root key, log.
+//! `init`: token, root key, log; or the log of an earlier ceremony, taken over.
+
+mod later;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use stele_core::ceremony::script::RootScript;
 use stele_core::ceremony::transcript::name;
 use stele_core::ceremony::{Script, script};
+use stele_core::names::AttributeType;
 use stele_core::record::LogPurpose;
 use stele_core::types::{Digest, KeyAlgorithm, Origin};
 
@@ -28,15 +32,27 @@ struct KeeperConfig<'a> {
     ledger: &'a str,
     token: TokenConfig<'a>,
     checkpoint_key: KeyConfig<'a>,
-    ca_key: [CaKeyConfig<'a>; 1],
+    limits: LimitsConfig,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ca_key: Vec<CaKeyConfig<'a>>,
 }
+
+/// Ceremonies of a log lie months apart: that the clock is right is what the people present confirm, for the record.
+#[derive(Debug, Serialize)]
+struct LimitsConfig {
+    restart_gap_days: u64,
+}
+
+/// No ceremony waits longer for the next.
+const CENTURY_DAYS: u64 = 36_525;
 
 #[derive(Debug, Serialize)]
 struct TokenConfig<'a> {
     module: PathBuf,
     label: &'a str,
     pin_file: PathBuf,
-    so_pin_file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    so_pin_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,7 +72,20 @@ struct CaKeyConfig<'a> {
 pub(crate) fn run(args: &InitArgs, keeper: Option<&Path>) -> Result<(), CeremonyError> {
     let text = read_text(&args.script)?;
     let script = Script::parse(&args.script.display().to_string(), &text)?;
-    let config = keeper_config(args, &script)?;
+    match (&args.continues, script.continues) {
+        (None, false) => first(args, keeper, &text, &script),
+        (Some(before), true) => later::run(args, keeper, (&text, &script), before),
+        (None, true) => Err(CeremonyError::Order(
+            "the script says `continues = true`; give --continue DIR, the directory of the ceremony before".to_owned(),
+        )),
+        (Some(_), false) => Err(CeremonyError::Order(
+            "the script of a ceremony that continues another says `continues = true`; this one does not".to_owned(),
+        )),
+    }
+}
+
+fn first(args: &InitArgs, keeper: Option<&Path>, text: &str, script: &Script) -> Result<(), CeremonyError> {
+    let config = keeper_config(args, script)?;
     let folder = Folder::create(&args.dir)?;
     folder.write(&folder.transcript(name::SCRIPT), text.as_bytes())?;
     let program = KeeperProgram::find(keeper, &folder)?;
@@ -71,20 +100,39 @@ pub(crate) fn run(args: &InitArgs, keeper: Option<&Path>) -> Result<(), Ceremony
         program.init(&path)?;
         folder.write(&done, b"")?;
     }
-    let mut session = Session::start(&program, &path)?;
+    let session = Session::start(&program, &path)?;
+    open_log(args, (text, script), &folder, &program, session)
+}
+
+/// Notes what the ceremony is held with, and shows it.
+fn open_log(
+    args: &InitArgs,
+    (text, script): (&str, &Script),
+    folder: &Folder,
+    program: &KeeperProgram,
+    mut session: Session,
+) -> Result<(), CeremonyError> {
     let script_sha256 = Digest::of(text.as_bytes());
     session.note("script", &script_sha256.to_string())?;
-    session.note("participants", &participants(&script))?;
-    session.note("tools", &tools(args, &program)?)?;
+    session.note("participants", &participants(script))?;
+    session.note("tools", &tools(args, program)?)?;
     let vkey = format!("{}\n", session.facts.genesis.vkey);
     folder.write(&folder.transcript(name::VKEY), vkey.as_bytes())?;
-    report(&script, script_sha256, &session)?;
+    report(script, script_sha256, &session)?;
     session.keeper.stop()
 }
 
-fn keeper_config(args: &InitArgs, script: &Script) -> Result<String, CeremonyError> {
+fn keeper_config<'a>(args: &InitArgs, script: &'a Script) -> Result<String, CeremonyError> {
     let place = |path: &Path| fs::canonicalize(path).map_err(CeremonyError::file(path));
-    let root = script.root.subject.subject(script.rehearsal);
+    let root_key = |root: &'a RootScript| CaKeyConfig {
+        name: script::ROOT_KEY,
+        algorithm: root.algorithm,
+        common_name: root
+            .subject
+            .subject(script.rehearsal)
+            .values(AttributeType::CommonName)
+            .collect(),
+    };
     let config = KeeperConfig {
         origin: &script.origin,
         purpose: LogPurpose::Ceremony,
@@ -94,17 +142,16 @@ fn keeper_config(args: &InitArgs, script: &Script) -> Result<String, CeremonyErr
             module: place(&args.module)?,
             label: &script.token.label,
             pin_file: place(&args.pin_file)?,
-            so_pin_file: place(&args.so_pin_file)?,
+            so_pin_file: args.so_pin_file.as_deref().map(place).transpose()?,
         },
         checkpoint_key: KeyConfig {
             name: "checkpoint",
             algorithm: KeyAlgorithm::Ed25519,
         },
-        ca_key: [CaKeyConfig {
-            name: script::ROOT_KEY,
-            algorithm: script.root.algorithm,
-            common_name: root.values(stele_core::names::AttributeType::CommonName).collect(),
-        }],
+        limits: LimitsConfig {
+            restart_gap_days: CENTURY_DAYS,
+        },
+        ca_key: script.root.iter().map(root_key).collect(),
     };
     toml::to_string(&config).map_err(|e| CeremonyError::Order(format!("the keeper's configuration: {e}")))
 }
@@ -140,6 +187,11 @@ fn report(script: &Script, script_sha256: Digest, session: &Session) -> Result<(
     println!("Log     {}", session.facts.genesis.vkey);
     people::show("Script", &script_sha256);
     people::show("Root key", &session.facts.root_key()?.digest());
-    println!("Next: stele-ceremony plan --dir DIR --request signer-request.json --authority DIR");
+    let authority = if session.facts.bundles.is_empty() {
+        " --authority DIR"
+    } else {
+        ""
+    };
+    println!("Next: stele-ceremony plan --dir DIR --request signer-request.json{authority}");
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! `plan`: everything that will be signed, drawn and shown before anyone signs.
 
+mod later;
+mod revocations;
+
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stele_core::authority::Bundle;
+use stele_core::authority::texts::{BundleText, OperatorText as _, PlanText};
 use stele_core::ceremony::transcript::name;
 use stele_core::ceremony::{
     CeremonyFile as _, CheckedRequest, Drawing, Plan, SignerRequest, draw, fill, readable_plan, texts,
@@ -18,6 +23,9 @@ use crate::error::CeremonyError;
 use crate::folder::{read, read_tree};
 use crate::people;
 use crate::session::{CONFIG, Ceremony, Session};
+
+/// In the state of a ceremony that draws the first bundle, so that its text is signed there too.
+const FIRST_BUNDLE: &str = "first-bundle";
 
 /// What was drawn, and its canonical bytes.
 struct Drawn {
@@ -52,18 +60,30 @@ pub(crate) fn run(args: &PlanArgs, keeper: Option<&Path>) -> Result<(), Ceremony
     }
     let checked = request.check()?;
     let mut session = ceremony.start(keeper, CONFIG)?;
+    let next = later::bundles(&session, &request)?;
+    if let Some(ledger) = &args.ledger {
+        later::complete(&session, &request, &next, ledger)?;
+    }
     if !args.dry_run {
         confirm_clock(&mut session, args.clock_confirmed)?;
         record_request(&ceremony, &mut session, &request, &request_bytes)?;
+        later::adopt(&mut session, &next)?;
+        revocations::record(&ceremony, &mut session, &args.revoke_sig)?;
     }
-    let bundle = bundle(args, &session, &checked)?;
-    let drawn = draw_and_lint(&ceremony, &session, bundle, &checked)?;
+    let bundle = match next.into_iter().next_back() {
+        Some(newest) => newest.bundle,
+        None => bundle(args, &session, &checked)?,
+    };
+    let drawn = draw_and_lint(&ceremony, &session, bundle, &checked, args.dry_run)?;
     session.keeper.stop()?;
     if args.dry_run {
         return report(&ceremony, &drawn, true);
     }
     let folder = &ceremony.folder;
     folder.write(&folder.transcript(name::BUNDLE), drawn.bundle.bytes())?;
+    if args.authority.is_some() {
+        folder.write(&folder.state(FIRST_BUNDLE), b"")?;
+    }
     folder.write(&path, &drawn.bytes)?;
     write_papers(&ceremony, &drawn)?;
     report(&ceremony, &drawn, false)
@@ -96,7 +116,7 @@ fn record_request(
     ceremony
         .folder
         .write(&ceremony.folder.transcript(name::REQUEST), bytes)?;
-    if session.facts.request.is_some() {
+    if session.facts.sitting.request.is_some() {
         return Ok(());
     }
     session.append(&Body::SignerRequest(record::SignerRequest {
@@ -108,12 +128,25 @@ fn record_request(
     session.refresh()
 }
 
-/// The first bundle: the authority's files with the digests of this ceremony's keys.
+/// The newest bundle of the log, or the first: the authority's files with the digests of this ceremony's keys.
 fn bundle(args: &PlanArgs, session: &Session, request: &CheckedRequest) -> Result<Bundle, CeremonyError> {
+    let authority = match (&args.authority, session.facts.bundles.last()) {
+        (None, Some(newest)) => return Ok(Bundle::parse(&newest.body.bundle.resolve(&session.facts)?)?),
+        (Some(authority), None) => authority,
+        (None, None) => {
+            let why = "--authority: missing; the log holds no authority bundle yet";
+            return Err(CeremonyError::Order(why.to_owned()));
+        }
+        (Some(_), Some(_)) => {
+            let why = "--authority: the log holds a bundle already; a next one is adopted by the signer (`stele apply`), \
+                       and comes here with its request";
+            return Err(CeremonyError::Order(why.to_owned()));
+        }
+    };
     let mut files = BTreeMap::new();
-    for (name, bytes) in read_tree(&args.authority)? {
+    for (name, bytes) in read_tree(authority)? {
         let text = String::from_utf8(bytes)
-            .map_err(|_| CeremonyError::Order(format!("{}: is no UTF-8 text", args.authority.join(&name).display())))?;
+            .map_err(|_| CeremonyError::Order(format!("{}: is no UTF-8 text", authority.join(&name).display())))?;
         files.insert(name, text);
     }
     let signers = request.keys().iter().map(|(name, key)| (name.clone(), key.digest()));
@@ -122,7 +155,9 @@ fn bundle(args: &PlanArgs, session: &Session, request: &CheckedRequest) -> Resul
         session.facts.root_key()?.digest(),
     );
     fill(&mut files, &signers.chain([root]).collect())?;
-    Ok(Bundle::build(0, None, files)?)
+    let bundle = Bundle::build(0, None, files)?;
+    bundle.lint_samples()?;
+    Ok(bundle)
 }
 
 fn draw_and_lint(
@@ -130,14 +165,23 @@ fn draw_and_lint(
     session: &Session,
     bundle: Bundle,
     request: &CheckedRequest,
+    dry_run: bool,
 ) -> Result<Drawn, CeremonyError> {
+    let now = now();
+    let mut standing = session.facts.standing(now)?;
+    if dry_run {
+        standing
+            .revoked
+            .extend(revocations::as_if(&ceremony.script, &session.facts, now));
+    }
     let drawing = Drawing {
         script: &ceremony.script,
         script_sha256: ceremony.script_sha256,
         bundle_sha256: bundle.digest(),
         root: session.facts.root_key()?,
         request,
-        now: now(),
+        standing: &standing,
+        now,
     };
     let serials = (0..drawing.serials()).map(|_| session.keeper.client.random::<20>());
     let plan = draw(&drawing, &serials.collect::<Result<Vec<_>, _>>()?)?;
@@ -163,12 +207,25 @@ fn drawn_before(ceremony: &Ceremony) -> Result<Drawn, CeremonyError> {
     })
 }
 
+/// The texts that operators sign: the plan's, and the bundle's where this ceremony draws it.
+fn texts_to_sign(ceremony: &Ceremony, drawn: &Drawn) -> Vec<(&'static str, &'static str, String)> {
+    let plan = texts::plan_text(&drawn.plan, drawn.digest(), &ceremony.script).to_string();
+    let bundle = ceremony
+        .folder
+        .state(FIRST_BUNDLE)
+        .exists()
+        .then(|| texts::bundle_text(&drawn.bundle, &ceremony.script, drawn.plan.drawn_at).to_string());
+    bundle
+        .map(|bundle| (name::BUNDLE_TEXT, BundleText::NAMESPACE, bundle))
+        .into_iter()
+        .chain([(name::PLAN_TEXT, PlanText::NAMESPACE, plan)])
+        .collect()
+}
+
 /// What follows from plan and bundle; written again after a crash, to the same bytes.
 fn write_papers(ceremony: &Ceremony, drawn: &Drawn) -> Result<(), CeremonyError> {
     let folder = &ceremony.folder;
-    let bundle_text = texts::bundle_text(&drawn.bundle, &ceremony.script, drawn.plan.drawn_at).to_string();
-    let plan_text = texts::plan_text(&drawn.plan, drawn.digest(), &ceremony.script).to_string();
-    for (file, text) in [(name::BUNDLE_TEXT, bundle_text), (name::PLAN_TEXT, plan_text)] {
+    for (file, _, text) in texts_to_sign(ceremony, drawn) {
         folder.write(&folder.transcript(file), text.as_bytes())?;
         folder.write(&folder.to_sign(file), text.as_bytes())?;
     }
@@ -184,21 +241,18 @@ fn report(ceremony: &Ceremony, drawn: &Drawn, dry_run: bool) -> Result<(), Cerem
         println!("Dry run: nothing was written; the next drawing has other serials and dates.");
         return Ok(());
     }
-    let (bundle, plan) = (
-        ceremony.folder.to_sign(name::BUNDLE_TEXT),
-        ceremony.folder.to_sign(name::PLAN_TEXT),
-    );
     println!(
-        "Operators sign both texts, before {}:",
+        "Operators sign, before {}:",
         texts::expires(&ceremony.script, drawn.plan.drawn_at)
     );
-    println!("  ssh-keygen -Y sign -n stele-bundle -f KEY {}", bundle.display());
-    println!("  ssh-keygen -Y sign -n stele-plan -f KEY {}", plan.display());
+    let mut signatures = String::new();
+    for (file, namespace, _) in texts_to_sign(ceremony, drawn) {
+        let path = ceremony.folder.to_sign(file);
+        println!("  ssh-keygen -Y sign -n {namespace} -f KEY {}", path.display());
+        let option = namespace.trim_start_matches("stele-");
+        let _ = write!(signatures, " --{option}-sig {}.sig", path.display());
+    }
     println!("With several operators rename each .sig before the next one signs. Then:");
-    println!(
-        "  stele-ceremony run --dir DIR --bundle-sig {}.sig --plan-sig {}.sig",
-        bundle.display(),
-        plan.display()
-    );
+    println!("  stele-ceremony run --dir DIR{signatures}");
     Ok(())
 }

@@ -9,6 +9,7 @@ use stele_core::authority::texts::{BundleText, OperatorText, PlanText};
 use stele_core::authority::{Action, Bundle};
 use stele_core::ceremony::transcript::{name, signature_name};
 use stele_core::ceremony::{CeremonyFile as _, Plan, SignerRequest, texts};
+use stele_core::door::Steps;
 use stele_core::record::{self, Body};
 use stele_core::types::{Digest, SignedText, Time};
 
@@ -96,7 +97,7 @@ impl Planned {
 }
 
 /// Carries the plan out, or goes on where an earlier run stopped.
-pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>) -> Result<(), CeremonyError> {
+pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>, at: &dyn Steps) -> Result<(), CeremonyError> {
     let planned = Planned::open(&args.dir)?;
     let folder = &planned.ceremony.folder;
     if folder.handover().exists() {
@@ -109,7 +110,7 @@ pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>) -> Result<(), CeremonyE
         let mut session = planned.ceremony.start(keeper, config)?;
         adopt_bundle(&planned, &mut session, &args.bundle_sig)?;
         adopt_plan(&planned, &mut session, &args.plan_sig)?;
-        steps::carry_out(&planned, &mut session)?;
+        steps::carry_out(&planned, &mut session, at)?;
         outputs::close(&planned, &mut session)?;
         session.keeper.stop()?;
     }
@@ -120,10 +121,12 @@ pub(crate) fn run(args: &RunArgs, keeper: Option<&Path>) -> Result<(), CeremonyE
         folder.transcript("").display(),
         folder.handover().display()
     );
-    println!(
-        "  first_bundle = \"{}\"   (for the configuration of the signer's keeper)",
-        planned.bundle.digest()
-    );
+    if planned.bundle.number() == 0 {
+        println!(
+            "  first_bundle = \"{}\"   (for the configuration of the signer's keeper)",
+            planned.bundle.digest()
+        );
+    }
     println!(
         "Next: stele-ceremony verify {} --root root.pem, on another machine",
         folder.transcript("").display()
@@ -167,7 +170,7 @@ fn now() -> Time {
 }
 
 fn adopt_bundle(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Result<(), CeremonyError> {
-    if session.facts.bundle.is_none() {
+    if session.facts.bundles.is_empty() {
         let text = texts::bundle_text(&planned.bundle, &planned.ceremony.script, planned.plan.drawn_at);
         let signed = planned.signed(&text, name::BUNDLE_TEXT, paths)?;
         texts::agreed(planned.bundle.authority(), Action::Bundle, &text, &signed, now())?;
@@ -180,12 +183,15 @@ fn adopt_bundle(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> 
         }))?;
         session.refresh()?;
     }
-    let recorded = session.facts.bundle.iter().flat_map(|found| found.body.texts.clone());
+    if !session.facts.first_bundle_is_new() {
+        return Ok(());
+    }
+    let recorded = session.facts.bundles.iter().flat_map(|found| found.body.texts.clone());
     planned.keep::<BundleText>(name::BUNDLE_TEXT, &recorded.collect::<Vec<_>>())
 }
 
 fn adopt_plan(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Result<(), CeremonyError> {
-    if session.facts.plan.is_none() {
+    if session.facts.sitting.plan.is_none() {
         let text = texts::plan_text(&planned.plan, planned.digest(), &planned.ceremony.script);
         let signed = planned.signed(&text, name::PLAN_TEXT, paths)?;
         texts::agreed(planned.bundle.authority(), Action::Plan, &text, &signed, now())?;
@@ -196,6 +202,11 @@ fn adopt_plan(planned: &Planned, session: &mut Session, paths: &[PathBuf]) -> Re
         }))?;
         session.refresh()?;
     }
-    let recorded = session.facts.plan.iter().flat_map(|found| found.body.texts.clone());
+    let recorded = session
+        .facts
+        .sitting
+        .plan
+        .iter()
+        .flat_map(|found| found.body.texts.clone());
     planned.keep::<PlanText>(name::PLAN_TEXT, &recorded.collect::<Vec<_>>())
 }

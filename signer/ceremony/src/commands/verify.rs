@@ -23,6 +23,9 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), CeremonyError> {
         binding(&verified, ledger, vkey)?;
     }
     let log = verified.log.checkpoint();
+    if verified.number > 1 {
+        println!("Ceremony {} of its log, which holds those before it.", verified.number);
+    }
     println!("Log {}: {} records, root {}", log.origin, log.size, log.root);
     people::show("Root certificate", &Digest::of(&verified.root));
     match (&anchor, &args.ledger) {

@@ -13,17 +13,16 @@ use stele_core::profile::Seconds;
 use stele_core::request::{Context, KeyProof, SignRequest, Wanted};
 use stele_core::tbs::parse_certificate;
 use stele_core::types::{KeyName, ProfileName, RequestId, hex};
+use tonic::transport::Channel;
 
 use crate::connect::{ConnectionArgs, connect};
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::{certificate, files};
 
-/// Asks for one certificate.
-///
-/// Asking again with the same --request-id is safe: it gives the same certificate.
+/// What is asked for.
 #[derive(clap::Args, Debug)]
-pub(crate) struct SignArgs {
+pub(crate) struct AskArgs {
     /// The profile to sign under
     #[arg(long)]
     profile: ProfileName,
@@ -48,6 +47,15 @@ pub(crate) struct SignArgs {
     /// What you vouch for, e.g. namespace=web; groups may be repeated
     #[arg(long = "context", value_name = "FIELD=VALUE")]
     context: Vec<String>,
+}
+
+/// Asks for one certificate.
+///
+/// Asking again with the same --request-id is safe: it gives the same certificate.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SignArgs {
+    #[command(flatten)]
+    ask: AskArgs,
     /// Where the certificate goes, PEM
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -101,18 +109,35 @@ impl Outputs {
 /// Runs the command.
 pub(crate) async fn run(args: &SignArgs, connection: &ConnectionArgs) -> Result<Answer, CliError> {
     let outputs = Outputs::new(&args.out, args.chain_out.as_deref(), args.proof_out.as_deref())?;
-    let csr = Csr::from_pem_or_der(&files::read(&args.csr)?, &Limits::default())?;
-    let request = request(args, &csr)?;
-    let channel = connect(connection).await?;
-    let wire = sign_request_to_wire(&request);
-    let answer = SigningServiceClient::new(channel)
-        .sign(wire)
-        .await
-        .map_err(|status| with_id(CliError::from(status), &request.id))?;
-    match sign_answer(answer.into_inner()).map_err(CliError::answer)? {
+    let csr = Csr::from_pem_or_der(&files::read(&args.ask.csr)?, &Limits::default())?;
+    let request = request(&args.ask, &csr)?;
+    match ask(&request, connect(connection).await?).await? {
         SignAnswer::Issued(issued) => deliver(&issued, csr.public_key().spki_der(), connection, &outputs, &request.id),
         SignAnswer::Pending(pending) => Ok(waits(&pending)),
     }
+}
+
+/// Runs `stele request submit`: asks, and leaves fetching the certificate for later.
+pub(crate) async fn submit(args: &AskArgs, channel: &Channel) -> Result<Answer, CliError> {
+    let csr = Csr::from_pem_or_der(&files::read(&args.csr)?, &Limits::default())?;
+    let request = request(args, &csr)?;
+    match ask(&request, channel.clone()).await? {
+        SignAnswer::Issued(issued) => {
+            let (id, position) = (&request.id, &issued.position);
+            let text = format!("issued, recorded at {position}; `stele request get {id} --out FILE` fetches it");
+            let json = json!({"state": "issued", "request_id": id, "position": position});
+            Ok(Answer::new(text, json))
+        }
+        SignAnswer::Pending(pending) => Ok(waits(&pending)),
+    }
+}
+
+async fn ask(request: &SignRequest, channel: Channel) -> Result<SignAnswer, CliError> {
+    let answer = SigningServiceClient::new(channel)
+        .sign(sign_request_to_wire(request))
+        .await
+        .map_err(|status| with_id(CliError::from(status), &request.id))?;
+    sign_answer(answer.into_inner()).map_err(CliError::answer)
 }
 
 /// The id is what makes asking again safe, so a failure names it.
@@ -125,7 +150,7 @@ fn with_id(error: CliError, id: &RequestId) -> CliError {
     }
 }
 
-fn request(args: &SignArgs, csr: &Csr) -> Result<SignRequest, CliError> {
+fn request(args: &AskArgs, csr: &Csr) -> Result<SignRequest, CliError> {
     let id = match &args.request_id {
         Some(id) => id.clone(),
         None => random_id()?,

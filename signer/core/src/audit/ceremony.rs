@@ -111,6 +111,10 @@ impl Verifier {
                 expected,
             ));
         }
+        if let Some(before) = &self.request {
+            self.tally.check(index, "signer's request", file.follows(before));
+        }
+        self.request = Some(body.clone());
         for key in &file.keys {
             let proved = Csr::prove(&key.csr.0, &CSR_LIMITS)
                 .map_err(|refusal| Error::unverified(format!("CSR of `{}`", key.key), refusal.to_string()));
@@ -119,6 +123,10 @@ impl Verifier {
                     .same(index, "signer's request", &csr.public_key().digest(), &key.spki_sha256);
             }
         }
+        self.adopted_elsewhere = self
+            .tally
+            .check(index, "bundles of the signer's log", file.proven_bundles())
+            .unwrap_or_default();
     }
 
     pub(super) fn ceremony_imported(&mut self, index: u64, body: &CeremonyImported) {

@@ -40,6 +40,15 @@ impl Examined {
     pub const fn leaf(&self) -> Hash {
         self.leaf
     }
+
+    /// SHA-256 of what the record says was signed; none for other records.
+    #[must_use]
+    pub fn issued(&self) -> Option<Digest> {
+        match &self.read.as_ref()?.body {
+            Body::Issued(issued) => Some(issued.sha256),
+            _ => None,
+        }
+    }
 }
 
 /// What a record holds.

@@ -229,9 +229,12 @@ impl Verifier {
         }
         let Some(previous) = intent.previous else { return };
         faults.count("previous attempt");
+        let planned = matches!(intent.authority, Authority::Plan { .. });
         let same = |r: &RequestRef| {
-            (&r.caller, &r.id, r.digest) == (&intent.request.caller, &intent.request.id, intent.request.digest)
-                && r.attempt < intent.request.attempt
+            let asked = &intent.request;
+            let again = (&r.caller, &r.id, r.digest) == (&asked.caller, &asked.id, asked.digest);
+            // A plan cannot change once it is signed, so the next attempt stands in another plan.
+            (again && r.attempt < asked.attempt) || (planned && !again && r.caller == asked.caller)
         };
         if !self.unfulfilled.get(&previous).is_some_and(same) {
             let expected = "an earlier attempt at this request that failed or is unknown";

@@ -137,10 +137,10 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The certificate of this key that `issuer_der` and `key_identifier` name.
+    /// The newest certificate of this key that `issuer_der` and `key_identifier` name: a renewal has the same names.
     pub(super) fn identity(&self, issuer_der: &[u8], key_identifier: Option<&[u8]>) -> Result<&CaIdentity, Error> {
         let named = |c: &&CaIdentity| c.is_named(issuer_der, key_identifier);
-        self.certificates.iter().find(named).ok_or_else(|| {
+        self.certificates.iter().rev().find(named).ok_or_else(|| {
             let found = match self.certificates.len() {
                 0 => "a key without a recorded CA certificate",
                 _ => "another name or key identifier",

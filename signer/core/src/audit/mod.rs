@@ -33,11 +33,12 @@ pub use examine::{Examined, SignatureCheck, examine, examine_again};
 pub use proof::{ProofReport, check_proof};
 pub use report::{Finding, Imported, OtherLog, Report, Severity};
 
+use crate::ceremony::ProvenBundle;
 use crate::checkpoint::{Checkpoint, NoteVerifier};
 use crate::epoch::CarriedCa;
 use crate::error::Error;
 use crate::merkle::{Frontier, Hash};
-use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, Successor};
+use crate::record::{Body, FreezeTarget, Genesis, LogPurpose, RequestRef, SignerRequest, Successor};
 use crate::types::{Digest, KeyName, Time};
 use chunks::Chunks;
 use epoch::Succession;
@@ -101,6 +102,10 @@ pub struct Verifier {
     roots: BTreeSet<Digest>,
     imported: Vec<Imported>,
     other_logs: Vec<OtherLog>,
+    /// The signer's newest request, in a ceremony's log.
+    request: Option<SignerRequest>,
+    /// The bundles that it proves the signer's log to have adopted.
+    adopted_elsewhere: Vec<ProvenBundle>,
     unchecked: BTreeSet<&'static str>,
 }
 
@@ -138,6 +143,8 @@ impl Verifier {
             roots: BTreeSet::new(),
             imported: Vec::new(),
             other_logs: Vec::new(),
+            request: None,
+            adopted_elsewhere: Vec::new(),
             unchecked: BTreeSet::new(),
         }
     }

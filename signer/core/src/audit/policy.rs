@@ -8,10 +8,11 @@ use super::report::{Finding, Tally};
 use super::texts::{Signed, line};
 use crate::authority::texts::{BundleText, OperatorText as _};
 use crate::authority::{Action, Authority, Bundle, QuorumRule, ceiling, counted};
+use crate::ceremony::ProvenBundle;
 use crate::checkpoint::NoteVerifier;
 use crate::error::Error;
 use crate::profile::{Approval, Profile};
-use crate::record::{self, BundleAdopted, Intent, ProfileRef, Purpose};
+use crate::record::{self, BundleAdopted, Intent, LogPurpose, ProfileRef, Purpose};
 use crate::tbs::TbsView;
 use crate::types::{CallerSan, Digest, KeyName, Origin, Time};
 
@@ -251,9 +252,25 @@ impl Verifier {
         if let Some(expected) = self.bundle_digest.filter(|_| self.bundles.first.is_none()) {
             self.tally.same(index, "first bundle", &body.sha256, &expected);
         }
+        let at = (index, self.adoption_time(at, body));
         if let Some(bytes) = self.chunks.take(index, &body.bundle, &mut self.tally) {
             self.bundles.adopt(at, body, &bytes, &signed, &mut self.tally);
         }
+    }
+
+    /// When the bundle was accepted: a ceremony takes over later what the signer's log adopted, and its newest request
+    /// must prove that.
+    fn adoption_time(&mut self, (index, time): (u64, Time), body: &BundleAdopted) -> Time {
+        if self.purpose != Some(LogPurpose::Ceremony) || self.bundles.newest().is_none() {
+            return time;
+        }
+        let same = |p: &&ProvenBundle| p.adopted.sha256 == body.sha256 && p.adopted.texts == body.texts;
+        let proven = self.adopted_elsewhere.iter().find(same).map(|p| p.at);
+        let missing = || Error::unverified("bundle", "no request of the signer proves that its log adopted it");
+        let found = proven.ok_or_else(missing);
+        self.tally
+            .check(index, "bundles of the signer's log", found)
+            .unwrap_or(time)
     }
 
     /// Whether the bundle in force lets this certificate be signed, its approvals apart.

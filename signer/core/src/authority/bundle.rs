@@ -119,6 +119,29 @@ impl Bundle {
         Ok(bundle)
     }
 
+    /// Lints samples of what each profile would issue, for a bundle that is new. An older one is not asked: its profiles
+    /// were in force, whatever has become a lint since.
+    ///
+    /// # Errors
+    /// Every lint that a sample breaks, with its profile.
+    pub fn lint_samples(&self) -> Result<(), Vec<Error>> {
+        let errors: Vec<Error> = self
+            .authority
+            .profiles()
+            .values()
+            .filter_map(|profile| Some((profile, crate::profile::lint_samples(profile).err()?)))
+            .flat_map(|(profile, refusal)| {
+                let file = format!("profiles/{}.toml", profile.name());
+                let one = move |v: &crate::error::Violation| {
+                    let place = format!("{file}: {} [{}]", v.field, v.rule);
+                    Error::malformed(place, v.found.clone(), v.permitted.clone())
+                };
+                refusal.violations.iter().map(one).collect::<Vec<_>>()
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
     /// Its number: 0 for the first.
     #[must_use]
     pub const fn number(&self) -> u64 {

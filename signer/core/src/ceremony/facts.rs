@@ -1,15 +1,24 @@
 //! What a ceremony's log says: where a run goes on, and what a transcript is held against.
 
+mod standing;
+
 use std::collections::BTreeMap;
 
 use super::script::ROOT_KEY;
+use crate::crl::parse_tbs_crl;
 use crate::error::Error;
 use crate::keycheck::PublicKey;
 use crate::record::{
     Authority, Body, BundleAdopted, CeremonyNote, Chunk, ChunkSource, Genesis, Intent, Issued, KeyRole, LogPurpose,
-    Plan, Record, SignerRequest,
+    Plan, Purpose, Record, Revocation, SignerRequest,
 };
 use crate::types::{Digest, Time};
+
+pub use standing::Certified;
+use standing::Gone;
+
+/// The subject of the note with which a later ceremony begins; its text is the ceremony's number.
+pub const NUMBER_NOTE: &str = "ceremony";
 
 /// Something in the log and its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +51,45 @@ pub enum Outcome {
     Unknown(String),
 }
 
+/// One of the ceremonies of a log: from where it begins to where the next one does.
+#[derive(Clone, Debug, Default)]
+pub struct Sitting {
+    /// The index of its first record.
+    pub begins: u64,
+    /// What people did or said.
+    pub notes: Vec<CeremonyNote>,
+    /// What the signer asked.
+    pub request: Option<Found<SignerRequest>>,
+    /// The plan.
+    pub plan: Option<Found<Plan>>,
+    /// Attempts at each step of the plan, in order.
+    pub attempts: BTreeMap<u32, Vec<Attempt>>,
+    /// Digest of the manifest, once the ceremony was closed.
+    pub closed: Option<Digest>,
+}
+
+impl Sitting {
+    /// What a step brought forth, if it was carried out.
+    #[must_use]
+    pub fn issued(&self, step: u32) -> Option<&Found<Issued>> {
+        self.attempts
+            .get(&step)?
+            .iter()
+            .find_map(|attempt| match &attempt.outcome {
+                Some(Outcome::Issued(issued)) => Some(issued.as_ref()),
+                _ => None,
+            })
+    }
+
+    /// Whether somebody noted exactly this.
+    #[must_use]
+    pub fn noted(&self, subject: &str, text: &str) -> bool {
+        self.notes
+            .iter()
+            .any(|note| note.subject == subject && note.text == text)
+    }
+}
+
 /// A ceremony's log, sorted by what it says.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -49,18 +97,17 @@ pub struct Facts {
     pub genesis: Genesis,
     /// The root key.
     pub root: Option<PublicKey>,
-    /// What people did or said.
-    pub notes: Vec<CeremonyNote>,
-    /// What the signer asked.
-    pub request: Option<Found<SignerRequest>>,
-    /// The authority bundle.
-    pub bundle: Option<Found<BundleAdopted>>,
-    /// The plan.
-    pub plan: Option<Found<Plan>>,
-    /// Attempts at each step of the plan, in order.
-    pub attempts: BTreeMap<u32, Vec<Attempt>>,
-    /// Digest of the manifest, once the ceremony was closed.
-    pub closed: Option<Digest>,
+    /// The authority bundles, in order.
+    pub bundles: Vec<Found<BundleAdopted>>,
+    /// The revocations, in order.
+    pub revocations: Vec<Found<Revocation>>,
+    /// The ceremonies before the newest one.
+    pub earlier: Vec<Sitting>,
+    /// The newest ceremony.
+    pub sitting: Sitting,
+    gone: Vec<Gone>,
+    /// The numbers of the root's CRLs, each with the index of its intent.
+    crls: Vec<(u64, u64)>,
     chunks: BTreeMap<u64, Chunk>,
 }
 
@@ -84,12 +131,12 @@ impl Facts {
         let mut facts = Self {
             genesis,
             root: None,
-            notes: Vec::new(),
-            request: None,
-            bundle: None,
-            plan: None,
-            attempts: BTreeMap::new(),
-            closed: None,
+            bundles: Vec::new(),
+            revocations: Vec::new(),
+            earlier: Vec::new(),
+            sitting: Sitting::default(),
+            gone: Vec::new(),
+            crls: Vec::new(),
             chunks: BTreeMap::new(),
         };
         records.try_for_each(|record| facts.add(record))?;
@@ -106,28 +153,24 @@ impl Facts {
                 self.chunks.insert(index, chunk);
                 Ok(())
             }
-            Body::CeremonyNote(note) => {
-                self.notes.push(note);
+            Body::CeremonyNote(note) => self.note(index, note),
+            Body::SignerRequest(body) => once(&mut self.sitting.request, Found { index, time, body }, index),
+            Body::BundleAdopted(body) => {
+                self.bundles.push(Found { index, time, body });
                 Ok(())
             }
-            Body::SignerRequest(body) => once(&mut self.request, Found { index, time, body }, index),
-            Body::BundleAdopted(body) => once(&mut self.bundle, Found { index, time, body }, index),
-            Body::Plan(body) => once(&mut self.plan, Found { index, time, body }, index),
-            Body::CeremonyClosed(closed) => once(&mut self.closed, closed.manifest, index),
-            Body::Intent(intent) => {
-                if let Authority::Plan { step, .. } = intent.authority {
-                    let intent = Found {
-                        index,
-                        time,
-                        body: *intent,
-                    };
-                    self.attempts
-                        .entry(step)
-                        .or_default()
-                        .push(Attempt { intent, outcome: None });
-                }
+            Body::Plan(body) => once(&mut self.sitting.plan, Found { index, time, body }, index),
+            Body::CeremonyClosed(closed) => once(&mut self.sitting.closed, closed.manifest, index),
+            Body::Revocation(body) => {
+                self.gone.extend(Gone::revoked(index, time, &body));
+                self.revocations.push(Found { index, time, body });
                 Ok(())
             }
+            Body::Intent(intent) => self.intent(Found {
+                index,
+                time,
+                body: *intent,
+            }),
             Body::Issued(issued) => self.end(
                 issued.intent,
                 Outcome::Issued(Box::new(Found {
@@ -137,36 +180,78 @@ impl Facts {
                 })),
             ),
             Body::Failed(failed) => self.end(failed.intent, Outcome::Failed(failed.reason)),
-            Body::Unknown(unknown) => self.end(unknown.intent, Outcome::Unknown(unknown.reason)),
+            Body::Unknown(unknown) => {
+                self.gone.extend(Gone::unknown(index, time, &unknown));
+                self.end(unknown.intent, Outcome::Unknown(unknown.reason))
+            }
             _ => Ok(()),
         }
     }
 
+    /// A later ceremony begins with its number; nothing else could tell where.
+    fn note(&mut self, index: u64, note: CeremonyNote) -> Result<(), Error> {
+        if note.subject == NUMBER_NOTE {
+            let next = self.number() + 1;
+            if note.text != next.to_string() {
+                return Err(Error::malformed(
+                    format!("record {index}, `{NUMBER_NOTE}`"),
+                    format!("`{}`", note.text.escape_debug()),
+                    format!("`{next}`, the number of the next ceremony"),
+                ));
+            }
+            let begun = Sitting {
+                begins: index,
+                ..Sitting::default()
+            };
+            self.earlier.push(std::mem::replace(&mut self.sitting, begun));
+        }
+        self.sitting.notes.push(note);
+        Ok(())
+    }
+
+    fn intent(&mut self, intent: Found<Intent>) -> Result<(), Error> {
+        let Authority::Plan { step, .. } = intent.body.authority else {
+            return Ok(());
+        };
+        if intent.body.purpose == Purpose::Crl {
+            let crl = parse_tbs_crl(&intent.body.tbs.resolve(self)?)?;
+            self.crls.push((intent.index, crl.number));
+        }
+        let attempt = Attempt { intent, outcome: None };
+        self.sitting.attempts.entry(step).or_default().push(attempt);
+        Ok(())
+    }
+
     fn end(&mut self, intent: u64, outcome: Outcome) -> Result<(), Error> {
-        let attempt = self.attempts.values_mut().flatten().find(|a| a.intent.index == intent);
+        // A restart may find out only in the next ceremony that nobody knows.
+        let sittings = self.earlier.iter_mut().chain([&mut self.sitting]);
+        let mut attempts = sittings.flat_map(|sitting| sitting.attempts.values_mut()).flatten();
         // An intent that is no plan's: the root key's own CSR under `bootstrap`.
-        let Some(attempt) = attempt else { return Ok(()) };
+        let Some(attempt) = attempts.find(|a| a.intent.index == intent) else {
+            return Ok(());
+        };
         once(&mut attempt.outcome, outcome, intent)
     }
 
-    /// What a step brought forth, if it was carried out.
+    /// The number of the newest ceremony, from 1.
     #[must_use]
-    pub fn issued(&self, step: u32) -> Option<&Found<Issued>> {
-        self.attempts
-            .get(&step)?
-            .iter()
-            .find_map(|attempt| match &attempt.outcome {
-                Some(Outcome::Issued(issued)) => Some(issued.as_ref()),
-                _ => None,
-            })
+    pub const fn number(&self) -> usize {
+        self.earlier.len() + 1
     }
 
-    /// Whether somebody noted exactly this.
+    /// The signer's request that an earlier ceremony recorded last.
     #[must_use]
-    pub fn noted(&self, subject: &str, text: &str) -> bool {
-        self.notes
-            .iter()
-            .any(|note| note.subject == subject && note.text == text)
+    pub fn request_before(&self) -> Option<&SignerRequest> {
+        let requests = self.earlier.iter().rev().filter_map(|s| s.request.as_ref());
+        requests.map(|found| &found.body).next()
+    }
+
+    /// Whether the newest ceremony itself adopted the first bundle.
+    #[must_use]
+    pub fn first_bundle_is_new(&self) -> bool {
+        self.bundles
+            .first()
+            .is_some_and(|found| found.index >= self.sitting.begins)
     }
 
     /// The root key.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Plan, Script, words};
+use super::{Facts, Outcome, Plan, Script, words};
+use crate::error::Error;
 use crate::types::Digest;
 
 /// What minutes are written from.
@@ -14,8 +15,8 @@ pub struct Minutes<'a> {
     pub plan: &'a Plan,
     /// SHA-256 of the plan's file.
     pub plan_sha256: Digest,
-    /// The log's note verifier key.
-    pub vkey: &'a str,
+    /// The log.
+    pub facts: &'a Facts,
     /// SHA-256 of the root certificate, by which everybody knows it.
     pub root_sha256: Digest,
 }
@@ -23,8 +24,10 @@ pub struct Minutes<'a> {
 const BLANK: &str = "time ________  initials ________";
 
 /// The minutes' text. The same ceremony has the same minutes, so that a transcript's can be checked.
-#[must_use]
-pub fn minutes(m: &Minutes<'_>) -> String {
+///
+/// # Errors
+/// When something in the log does not read.
+pub fn minutes(m: &Minutes<'_>) -> Result<String, Error> {
     let mut out = String::new();
     let _ = writeln!(out, "Minutes: {}", m.script.title);
     if m.script.rehearsal {
@@ -33,22 +36,25 @@ pub fn minutes(m: &Minutes<'_>) -> String {
     let _ = writeln!(
         out,
         "\nLog of the ceremony  {}\nIts verifier key     {}",
-        m.plan.origin, m.vkey
+        m.plan.origin, m.facts.genesis.vkey
     );
     let _ = writeln!(out, "For the signer       {}", m.script.signer_origin);
     let _ = writeln!(out, "Plan drawn at        {}\n", m.plan.drawn_at);
+    let bundle = if m.facts.bundles.len() > 1 {
+        "Authority bundle, the newest that the signer's log had adopted"
+    } else {
+        "Authority bundle (`first_bundle` of the signer's keeper)"
+    };
     for (what, digest) in [
         ("Script", m.plan.script_sha256),
-        (
-            "Authority bundle (`first_bundle` of the signer's keeper)",
-            m.plan.bundle_sha256,
-        ),
+        (bundle, m.plan.bundle_sha256),
         ("Plan", m.plan_sha256),
         ("Root certificate", m.root_sha256),
     ] {
         let words = words(&digest).lines().map(|l| format!("    {l}\n")).collect::<String>();
         let _ = write!(out, "{what}, SHA-256\n    {digest}\n{words}");
     }
+    before(&mut out, m);
     people(&mut out, m);
     steps(&mut out, m);
     let _ = writeln!(
@@ -56,7 +62,46 @@ pub fn minutes(m: &Minutes<'_>) -> String {
         "\nDifference between this machine's clock and the visible clock: ________________"
     );
     let _ = writeln!(out, "Exceptions, each with time and initials:\n\n\n\n");
-    out
+    Ok(out)
+}
+
+/// What a later ceremony found: the ceremonies before it, what they left open, and what came from the signer.
+fn before(out: &mut String, m: &Minutes<'_>) {
+    if m.facts.earlier.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nCeremony {} of this log. Before it", m.facts.number());
+    for (number, sitting) in (1..).zip(&m.facts.earlier) {
+        let end = sitting
+            .closed
+            .map_or("interrupted, nothing was handed over".to_owned(), |manifest| {
+                format!("closed over the manifest {manifest}")
+            });
+        let _ = writeln!(out, "  ceremony {number}: {end}");
+        for attempt in sitting.attempts.values().flatten() {
+            let serial = attempt
+                .intent
+                .body
+                .serial
+                .as_ref()
+                .map_or("a CRL".to_owned(), ToString::to_string);
+            if let Some(Outcome::Unknown(_)) = attempt.outcome {
+                let _ = writeln!(out, "    fate unknown, so it counts as issued: {serial}");
+            }
+        }
+    }
+    let here = |index: u64| index >= m.facts.sitting.begins;
+    for found in m.facts.bundles.iter().filter(|found| here(found.index)) {
+        let _ = writeln!(
+            out,
+            "  authority bundle {} adopted: {}",
+            found.body.number, found.body.sha256
+        );
+    }
+    for found in m.facts.revocations.iter().filter(|found| here(found.index)) {
+        let (serial, reason) = (&found.body.serial, found.body.reason.name());
+        let _ = writeln!(out, "  revoked: {serial} ({reason})");
+    }
 }
 
 fn people(out: &mut String, m: &Minutes<'_>) {

@@ -4,6 +4,7 @@
 mod draw;
 mod facts;
 mod fill;
+mod later;
 mod log;
 mod minutes;
 mod pem;
@@ -15,9 +16,10 @@ pub mod texts;
 pub mod transcript;
 mod words;
 
-pub use draw::{Drawing, draw};
-pub use facts::{Attempt, Facts, Found, Outcome};
+pub use draw::{Drawing, RootCertificate, Standing, draw};
+pub use facts::{Attempt, Certified, Facts, Found, NUMBER_NOTE, Outcome, Sitting};
 pub use fill::fill;
+pub use later::{Later, ProvenBundle, RequestedBundle, bundles_to_adopt, none_withheld};
 pub use log::{WholeLog, record_at};
 pub use minutes::{Minutes, minutes};
 pub use pem::{from_pem, to_pem};
@@ -25,6 +27,7 @@ pub use readable::{readable_plan, readable_step};
 pub use request::CheckedRequest;
 pub use script::Script;
 pub use span::Span;
+pub use transcript::audited;
 pub use words::words;
 
 use serde::de::DeserializeOwned;
@@ -205,7 +208,7 @@ pub struct RequestedKey {
     pub csr: B64,
 }
 
-/// What `stele-keeper init` gives to the ceremony.
+/// What the signer gives to the ceremony: `stele-keeper init` to the first, `stele-signer request` to a later one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignerRequest {
@@ -219,6 +222,9 @@ pub struct SignerRequest {
     pub checkpoint: String,
     /// The CA keys.
     pub keys: Vec<RequestedKey>,
+    /// What happened since the request before; none in a first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<Later>,
 }
 ceremony_file!(SignerRequest, "signer's request");
 
@@ -254,14 +260,27 @@ pub struct Handover {
     pub bundle: B64,
     /// The quorum's signed texts over it.
     pub bundle_texts: Vec<crate::types::SignedText>,
-    /// The root, then one certificate for each of the signer's keys.
+    /// The root, then the newest certificate of each of the signer's keys; of the first hand-over none is left out.
     pub certificates: Vec<HandedCertificate>,
     /// The root's CRL.
     pub root_crl: B64,
     /// SHA-256 of the manifest of the transcript.
     pub manifest_sha256: Digest,
+    /// That the ceremony's log begins with what the signer knew of it; none when it knew nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
 }
 ceremony_file!(Handover, "hand-over");
+
+/// How a log grew since somebody saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// Its size then.
+    pub size: u64,
+    /// The proof (RFC 6962 section 2.1.2) that the newer log begins with that one.
+    pub consistency: Vec<Digest>,
+}
 
 /// A file of the transcript.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

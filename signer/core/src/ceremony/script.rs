@@ -8,11 +8,12 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::Span;
+use crate::crl::Reason;
 use crate::error::Error;
 use crate::names::{Attribute, AttributeType, Subject};
 use crate::strict_toml;
 use crate::tbs::{NameConstraints, Subtrees};
-use crate::types::{KeyAlgorithm, KeyName, Origin};
+use crate::types::{KeyAlgorithm, KeyName, Origin, Serial};
 
 /// What a rehearsal puts before every common name.
 pub const REHEARSAL_MARK: &str = "REHEARSAL ";
@@ -28,6 +29,9 @@ pub struct Script {
     pub title: String,
     /// Whether it is a rehearsal; then every subject's common name says so.
     pub rehearsal: bool,
+    /// Whether it continues the log of an earlier ceremony, with the same root token.
+    #[serde(default)]
+    pub continues: bool,
     /// The origin of the ceremony's own log.
     pub origin: Origin,
     /// The origin of the log of the signer that the certificates are for.
@@ -39,13 +43,16 @@ pub struct Script {
     pub approval_expiry: Span,
     /// The token that will hold the root key.
     pub token: TokenScript,
-    /// The root.
-    pub root: RootScript,
-    /// The root's first CRL.
+    /// The root, where this ceremony makes its certificate: a first one, or a later one after an interruption there.
+    pub root: Option<RootScript>,
+    /// The root's next CRL.
     pub root_crl: CrlScript,
     /// The signer's CAs, in the order in which they are signed.
-    #[serde(rename = "intermediate")]
+    #[serde(default, rename = "intermediate")]
     pub intermediates: Vec<IntermediateScript>,
+    /// Certificates of the root to revoke, in a later ceremony.
+    #[serde(default, rename = "revoke")]
+    pub revocations: Vec<RevokeScript>,
     /// Who takes part.
     #[serde(rename = "participant")]
     pub participants: Vec<Participant>,
@@ -62,7 +69,7 @@ const fn no_time() -> Span {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenScript {
-    /// Its label; a token that bears it already is refused.
+    /// Its label; the first ceremony refuses a token that bears it already.
     pub label: String,
 }
 
@@ -117,6 +124,18 @@ pub struct IntermediateScript {
     /// Where the root's certificate is.
     #[serde(default)]
     pub ca_issuers_urls: Vec<String>,
+}
+
+/// A certificate of the root to revoke, which takes the quorum's signatures over a text of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeScript {
+    /// Its serial.
+    pub serial: Serial,
+    /// Why, as the CRL says it.
+    pub reason: Reason,
+    /// Why, in the words that the operators sign.
+    pub because: String,
 }
 
 /// Names in a name constraint. Other forms than these two are refused by too many clients.

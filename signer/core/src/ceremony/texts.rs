@@ -1,7 +1,8 @@
 //! What people sign at a ceremony: the bundle's text and the plan's, and whether enough of them did.
 
+use super::script::{ROOT_KEY, RevokeScript};
 use super::{Plan, Script};
-use crate::authority::texts::{BundleText, OperatorText, PlanStep, PlanText};
+use crate::authority::texts::{BundleText, OperatorText, PlanStep, PlanText, StopAction, StopText};
 use crate::authority::{Action, Authority, Bundle, VerifiedText, quorum};
 use crate::error::Error;
 use crate::sshsig::{self, SshPublicKey};
@@ -38,6 +39,18 @@ pub fn plan_text(plan: &Plan, plan_sha256: Digest, script: &Script) -> PlanText 
         bundle_sha256: plan.bundle_sha256,
         expires: expires(script, plan.drawn_at),
         steps: plan.steps.iter().map(step).collect(),
+    }
+}
+
+/// The text over a revocation, drawn at `drawn_at`.
+#[must_use]
+pub fn revocation_text(revocation: &RevokeScript, script: &Script, drawn_at: Time) -> StopText {
+    StopText {
+        origin: script.origin.clone(),
+        action: StopAction::Revoke,
+        target: format!("serial:{ROOT_KEY}:{}", revocation.serial),
+        reason: format!("{}: {}", revocation.reason.name(), revocation.because),
+        expires: expires(script, drawn_at),
     }
 }
 

@@ -1,17 +1,24 @@
 //! A ceremony's transcript, verified from its files alone: whoever holds it and the root's fingerprint needs neither
 //! the operators' word nor the machine's.
 
+mod continuity;
 mod documents;
 mod signatures;
 
 use std::collections::BTreeMap;
 
-use super::{CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem};
+use super::script::ROOT_KEY;
+use super::{
+    CeremonyFile, Facts, Manifest, ManifestEntry, Plan, Script, SignerRequest, WholeLog, from_pem, none_withheld,
+};
 use crate::authority::Bundle;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
-use crate::record::Purpose;
-use crate::types::{Digest, KeyName};
+use crate::record::{Body, Purpose};
+use crate::types::{Digest, KeyName, Serial};
+
+pub use continuity::{known_ceremony, recorded_revocation, require_text};
+pub use documents::audited;
 
 /// The names of the files.
 pub mod name {
@@ -89,7 +96,11 @@ pub fn manifest(files: &BTreeMap<String, Vec<u8>>) -> Manifest {
 pub struct Verified {
     /// What was checked, one line each.
     pub checked: Vec<String>,
-    /// The ceremony's log.
+    /// Which ceremony of its log it is, from 1.
+    pub number: usize,
+    /// The digests of the authority bundles that the log holds, in order.
+    pub bundles: Vec<Digest>,
+    /// The log, with every ceremony so far.
     pub log: WholeLog,
     /// Its verifier key.
     pub vkey: String,
@@ -97,6 +108,12 @@ pub struct Verified {
     pub request: SignerRequest,
     /// The root certificate in DER.
     pub root: Vec<u8>,
+}
+
+/// The file of the text over a revocation.
+#[must_use]
+pub fn revocation_name(serial: &Serial) -> String {
+    format!("revoke-{serial}.txt")
 }
 
 /// Verifies a transcript: paths relative to its directory with `/`, and their bytes. `anchor` is the root certificate
@@ -122,10 +139,21 @@ pub fn verify(files: &BTreeMap<String, Vec<u8>>, anchor: Option<&[u8]>) -> Resul
         "plan: what script, keys, dates and serials make, byte for byte",
         read.plan(),
     );
-    tally.check(
-        "bundle: recorded, signed by its quorum before it expired",
-        read.bundle_signed(),
-    );
+    if read.facts.first_bundle_is_new() {
+        let what = "bundle: recorded, signed by its quorum before it expired";
+        tally.check(what, read.bundle_signed());
+    } else {
+        let what = "bundle: the newest that the log holds, each adopted by the signer's log with the quorum before it";
+        tally.check(what, read.bundle_recorded());
+    }
+    if read.facts.number() > 1 {
+        let what = "continuity: the signer's log grew from the one seen before, and knows this one";
+        tally.check(what, read.continues());
+    }
+    for revocation in &read.script.revocations {
+        let what = format!("revocation of {}: recorded, signed by the quorum", revocation.serial);
+        tally.check(&what, read.revoked(revocation));
+    }
     tally.check(
         "plan: recorded, signed by the quorum before it expired",
         read.plan_signed(),
@@ -141,7 +169,7 @@ pub fn verify(files: &BTreeMap<String, Vec<u8>>, anchor: Option<&[u8]>) -> Resul
         "minutes and readable plan: what plan and log make of them",
         read.papers(),
     );
-    let root = tally.check("root.pem: one certificate", read.root());
+    let root = tally.check("root.pem: the certificate that the log holds", read.root());
     if let (Some(anchor), Some(root)) = (anchor, &root) {
         tally.check("root.pem: the given root", same("root.pem", root, anchor));
     }
@@ -150,6 +178,8 @@ pub fn verify(files: &BTreeMap<String, Vec<u8>>, anchor: Option<&[u8]>) -> Resul
     };
     Ok(Verified {
         checked: tally.checked,
+        number: read.facts.number(),
+        bundles: read.facts.bundles.iter().map(|found| found.body.sha256).collect(),
         log: read.log,
         vkey: read.vkey,
         request: read.request,
@@ -160,7 +190,8 @@ pub fn verify(files: &BTreeMap<String, Vec<u8>>, anchor: Option<&[u8]>) -> Resul
 /// Verifies that the signer's log and a verified transcript hold each other's checkpoints.
 ///
 /// # Errors
-/// When the signer's log has another origin, is no continuation of what the ceremony saw, or did not take its hand-over.
+/// When the signer's log has another origin, is no continuation of what the ceremony saw, had adopted bundles that the
+/// ceremony was not shown, or did not take its hand-over.
 pub fn verify_binding(transcript: &Verified, signer: &WholeLog) -> Result<(), Error> {
     if signer.checkpoint().origin != transcript.request.origin {
         let permitted = format!("`{}`, for which the ceremony was held", transcript.request.origin);
@@ -171,12 +202,9 @@ pub fn verify_binding(transcript: &Verified, signer: &WholeLog) -> Result<(), Er
         ));
     }
     let seen = Checkpoint::from_note_unverified(&transcript.request.checkpoint)?;
-    if seen.size > signer.checkpoint().size || signer.root_at(seen.size)? != seen.root {
-        let why = "its beginning is not the log whose checkpoint the ceremony recorded";
-        return Err(Error::unverified("signer's log", why));
-    }
+    none_withheld(signer, &seen, &transcript.bundles)?;
     let taken = signer.records()?.into_iter().any(|record| {
-        matches!(record.body, crate::record::Body::CeremonyImported(imported)
+        matches!(record.body, Body::CeremonyImported(imported)
             if imported.vkey == transcript.vkey && imported.checkpoint == transcript.log.note())
     });
     if !taken {
@@ -248,7 +276,11 @@ impl<'f> Read<'f> {
     }
 
     fn root(&self) -> Result<Vec<u8>, Error> {
-        from_pem(pem_label(Purpose::Root), file(self.files, name::ROOT)?)
+        let root = from_pem(pem_label(Purpose::Root), file(self.files, name::ROOT)?)?;
+        let recorded = self.facts.certificates()?.remove(&ROOT_KEY.parse()?);
+        let missing = || Error::unverified(name::ROOT, "the log holds no certificate of the root");
+        same(name::ROOT, &root, &recorded.ok_or_else(missing)?.der)?;
+        Ok(root)
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::open::Linted;
 use crate::checkpoint::TlogProof;
 use crate::error::Error;
-use crate::keeping::{Committed, Keeper, KeeperFault, SignFault};
+use crate::keeping::{Committed, Intended, Keeper, KeeperFault, SignFault};
 use crate::profile::Approval;
-use crate::record::{self, Authority, Body, Failed, Intent, Need, Payload, Purpose, RequestRef};
+use crate::record::{self, Authority, Body, Failed, Intent, Need, Payload, Purpose, Record, RequestRef};
 use crate::request::SignRequest;
 use crate::tbs::assemble;
 use crate::types::{Digest, SignedText};
@@ -31,6 +31,12 @@ pub enum Step {
 pub trait Steps {
     /// The door is at this point.
     fn at(&self, _: Step) {}
+
+    /// Whether [`Step::AfterIntent`] is to be seen. Then intent and signature are asked for one after the other; otherwise
+    /// the keeper does both in one exchange, and nobody else is there between them.
+    fn sees_intent(&self) -> bool {
+        false
+    }
 }
 
 impl Steps for () {}
@@ -138,26 +144,20 @@ impl Linted {
     }
 }
 
+/// A record as it stands in the log, and its exact bytes.
+pub type Stored = (Record, Vec<u8>);
+
 /// Bytes whose intent is durable.
 #[derive(Debug)]
 pub struct ToBeSigned {
     linted: Linted,
     request: RequestRef,
-    intent: u64,
+    intent: Stored,
 }
 
 impl Authorised {
-    /// Records the intent. When this returns, the exact bytes are durable in the log (P1).
-    ///
-    /// # Errors
-    /// When the keeper refuses or cannot record it; then nothing is signed.
-    pub fn record(
-        self,
-        keeper: &dyn Keeper,
-        asked: Asked,
-        payload: Payload,
-        steps: &dyn Steps,
-    ) -> Result<ToBeSigned, DoorError> {
+    /// The intent, and what is still needed after it.
+    fn intent(self, asked: Asked, payload: Payload) -> (Linted, RequestRef, Body) {
         let Self {
             linted,
             authority,
@@ -181,14 +181,69 @@ impl Authorised {
             previous: asked.previous,
             authority,
         };
+        (linted, request, Body::Intent(Box::new(intent)))
+    }
+
+    /// Records the intent. When this returns, the exact bytes are durable in the log (P1).
+    ///
+    /// # Errors
+    /// When the keeper refuses or cannot record it; then nothing is signed.
+    pub fn record(
+        self,
+        keeper: &dyn Keeper,
+        asked: Asked,
+        payload: Payload,
+        steps: &dyn Steps,
+    ) -> Result<ToBeSigned, DoorError> {
+        let (linted, request, body) = self.intent(asked, payload);
         steps.at(Step::BeforeIntent);
-        let at = keeper.append(&Body::Intent(Box::new(intent)))?;
+        let at = keeper.append(&body)?;
         steps.at(Step::AfterIntent);
+        let record = Record {
+            index: at.index,
+            time: at.time,
+            body,
+        };
+        let bytes = record.encode()?;
         Ok(ToBeSigned {
             linted,
             request,
-            intent: at.index,
+            intent: (record, bytes),
         })
+    }
+
+    /// Records the intent and has the key sign, in one exchange with the keeper, which does the one after the other (P1);
+    /// then verifies the signature over the same bytes.
+    ///
+    /// # Errors
+    /// As [`Authorised::record`] and [`ToBeSigned::sign`].
+    pub fn record_and_sign(
+        self,
+        keeper: &dyn Keeper,
+        asked: Asked,
+        payload: Payload,
+        deadline: Duration,
+        steps: &dyn Steps,
+    ) -> Result<Verified, DoorError> {
+        if steps.sees_intent() {
+            return self
+                .record(keeper, asked, payload, steps)?
+                .sign(keeper, deadline, steps);
+        }
+        let (linted, request, body) = self.intent(asked, payload);
+        steps.at(Step::BeforeIntent);
+        let Intended { at, record, signature } = keeper.append_and_sign(&body, deadline)?;
+        let intent = Record {
+            index: at.index,
+            time: at.time,
+            body,
+        };
+        let to_be_signed = ToBeSigned {
+            linted,
+            request,
+            intent: (intent, record),
+        };
+        to_be_signed.signed(keeper, signature, steps)
     }
 }
 
@@ -197,7 +252,7 @@ impl Authorised {
 pub struct Verified {
     linted: Linted,
     request: RequestRef,
-    intent: u64,
+    intent: Stored,
     whole: Vec<u8>,
 }
 
@@ -205,7 +260,7 @@ impl ToBeSigned {
     /// Index of the intent.
     #[must_use]
     pub const fn intent(&self) -> u64 {
-        self.intent
+        self.intent.0.index
     }
 
     /// Has the key sign, once, and verifies the signature over the same bytes.
@@ -213,19 +268,32 @@ impl ToBeSigned {
     /// # Errors
     /// [`DoorError::NotSigned`] when the key was not called, [`DoorError::FateUnknown`] when a signature may exist.
     pub fn sign(self, keeper: &dyn Keeper, deadline: Duration, steps: &dyn Steps) -> Result<Verified, DoorError> {
+        let signature = keeper.sign(self.intent(), deadline);
+        self.signed(keeper, signature, steps)
+    }
+
+    /// Verifies what the keeper answered.
+    fn signed(
+        self,
+        keeper: &dyn Keeper,
+        signature: Result<Vec<u8>, SignFault>,
+        steps: &dyn Steps,
+    ) -> Result<Verified, DoorError> {
+        let index = self.intent();
         let Self {
             linted,
             request,
             intent,
         } = self;
-        let signature = match keeper.sign(intent, deadline) {
+        let signature = match signature {
             Ok(signature) => signature,
             Err(SignFault::NotSigned(cause)) => {
                 let reason = cause.to_string().chars().take(500).collect();
-                let at = keeper.commit(&Body::Failed(Failed { intent, reason }))?;
+                let failed = keeper.commit(&Body::Failed(Failed { intent: index, reason }));
+                let at = failed.map_err(|fault| given_up(keeper, index, fault))?;
                 return Err(DoorError::NotSigned { at: at.index, cause });
             }
-            Err(SignFault::FateUnknown(cause)) => return Err(unknown(keeper, intent, cause)),
+            Err(SignFault::FateUnknown(cause)) => return Err(unknown(keeper, index, cause)),
         };
         steps.at(Step::AfterSign);
         let verified = linted.signer.verify(linted.algorithm, &linted.tbs, &signature);
@@ -237,7 +305,7 @@ impl ToBeSigned {
                 intent,
                 whole,
             }),
-            Err(error) => Err(unknown(keeper, intent, error.to_string())),
+            Err(error) => Err(unknown(keeper, index, error.to_string())),
         }
     }
 }
@@ -246,6 +314,13 @@ impl ToBeSigned {
 fn unknown(keeper: &dyn Keeper, intent: u64, cause: String) -> DoorError {
     let _ = keeper.give_up(intent, &cause);
     DoorError::FateUnknown { intent, cause }
+}
+
+/// The outcome could not be recorded. Where it stands all the same the keeper refuses this; otherwise it settles the
+/// intent, which nobody else would.
+fn given_up(keeper: &dyn Keeper, intent: u64, fault: KeeperFault) -> DoorError {
+    let _ = keeper.give_up(intent, &fault.to_string());
+    fault.into()
 }
 
 /// What the caller receives (P2).
@@ -259,6 +334,8 @@ pub struct Issued {
     pub intent: u64,
     /// The outcome's record, checkpoint and proof.
     pub committed: Committed,
+    /// Intent and outcome as they stand in the log.
+    pub stored: [Stored; 2],
 }
 
 impl Issued {
@@ -275,6 +352,12 @@ impl Issued {
 }
 
 impl Verified {
+    /// Index of the intent.
+    #[must_use]
+    pub const fn intent(&self) -> u64 {
+        self.intent.0.index
+    }
+
     /// The whole, as it will be recorded.
     #[must_use]
     pub fn whole(&self) -> &[u8] {
@@ -292,8 +375,9 @@ impl Verified {
             intent,
             whole,
         } = self;
+        let index = intent.0.index;
         let issued = record::Issued {
-            intent,
+            intent: index,
             request,
             purpose: linted.purpose,
             key: linted.key,
@@ -302,12 +386,19 @@ impl Verified {
             signed: payload,
         };
         steps.at(Step::BeforeOutcome);
-        let committed = keeper.commit(&Body::Issued(Box::new(issued)))?;
+        let body = Body::Issued(Box::new(issued));
+        let committed = keeper.commit(&body)?;
         steps.at(Step::AfterOutcome);
+        let outcome = Record {
+            index: committed.index,
+            time: committed.time,
+            body,
+        };
         Ok(Issued {
             whole,
             purpose: linted.purpose,
-            intent,
+            intent: index,
+            stored: [intent, (outcome, committed.record.clone())],
             committed,
         })
     }

@@ -5,6 +5,7 @@
 //! proved by the request ([`crate::csr`]).
 
 mod algorithm;
+mod blocklist;
 mod ed25519;
 mod parts;
 mod rsa;
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use spki::SubjectPublicKeyInfoRef;
 
 pub use algorithm::{SIGNATURE_ALGORITHMS, decode_algorithm, encode_algorithm};
+pub use blocklist::Blocklist;
 
 use crate::error::Error;
 use crate::types::{Digest, KeyAlgorithm, SignatureAlgorithm};

@@ -25,8 +25,8 @@ pub(super) struct RsaPublicKey<'a> {
 /// A check that names what is wrong with a modulus, if anything.
 type Weakness = fn(&[u8]) -> Option<String>;
 
-/// What is tried on every modulus, cheapest first. A blocklist (say of the Debian weak keys of CVE-2008-0166) would
-/// be one more line.
+/// What is tried on every modulus, cheapest first. Keys that look well and are known are in a
+/// [`super::Blocklist`].
 const WEAKNESSES: [Weakness; 3] = [small_factor, roca, fermat_close];
 
 /// Checks the contents of an rsaEncryption BIT STRING; answers with the size.

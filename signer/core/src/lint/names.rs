@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::punycode::is_label;
 use super::{Lint, require};
 use crate::names::{AttributeType, San, Usage};
 use crate::tbs::{TbsView, oid};
@@ -84,9 +85,17 @@ pub(super) const LINTS: &[Lint] = &[
         id: "dns-syntax",
         citation: "RFC 5280 section 4.2.1.6, RFC 1034 section 3.5, RFC 6125 section 6.4.3",
         field: "san.dns",
-        permitted: "at most 253 characters in labels of 1 to 63 letters, digits and inner hyphens (A-labels decoded elsewhere), `*` only as the whole first of at least two labels, no address",
+        permitted: "at most 253 characters in labels of 1 to 63 letters, digits and inner hyphens, `*` only as the whole first of at least two labels, no address",
         waivable: false,
         check: |c| each(c, |san| matches!(san, San::Dns(name) if !is_dns_name(name))),
+    },
+    Lint {
+        id: "a-label",
+        citation: "RFC 5890 section 2.3.2.1, RFC 5891 section 4.2.3.1, RFC 3492",
+        field: "san.dns",
+        permitted: "labels with hyphens as third and fourth character only as A-labels: `xn--` and the canonical encoding of a label that is not ASCII",
+        waivable: false,
+        check: |c| each(c, |san| matches!(san, San::Dns(name) if !name.split('.').all(is_label))),
     },
     Lint {
         id: "uri-syntax",
@@ -165,7 +174,7 @@ fn subject_values(c: &TbsView) -> Result<(), String> {
     bad.map_or(Ok(()), |a| Err(format!("{} {}", a.kind.name(), shown(&a.value))))
 }
 
-fn is_dns_name(name: &str) -> bool {
+pub(super) fn is_dns_name(name: &str) -> bool {
     let base = name.strip_prefix("*.").unwrap_or(name);
     let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let label =
@@ -182,7 +191,7 @@ fn looks_like_address(name: &str) -> bool {
             .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn is_uri(uri: &str) -> bool {
+pub(super) fn is_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else {
         return false;
     };
@@ -197,7 +206,7 @@ fn percent_ok(rest: &str) -> bool {
     rest.split('%').skip(1).all(digits)
 }
 
-fn is_email(address: &str) -> bool {
+pub(super) fn is_email(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else {
         return false;
     };
@@ -212,7 +221,7 @@ fn is_email(address: &str) -> bool {
 
 fn spiffe_uris(c: &TbsView) -> impl Iterator<Item = &str> {
     c.sans.iter().filter_map(|san| match san {
-        San::Uri(uri) if uri.get(..9).is_some_and(|s| s.eq_ignore_ascii_case("spiffe://")) => Some(uri.as_str()),
+        San::Uri(uri) if uri.get(..7).is_some_and(|s| s.eq_ignore_ascii_case("spiffe:")) => Some(uri.as_str()),
         _ => None,
     })
 }

@@ -1,7 +1,7 @@
 //! Lints of form: version, serial, validity, identifiers, which extensions and how critical.
 
 use super::{Lint, require};
-use crate::names::Usage;
+use crate::names::{Subject, Usage};
 use crate::tbs::{TbsView, oid};
 
 /// 2050-01-01T00:00:00Z in seconds since the epoch.
@@ -66,6 +66,18 @@ pub(super) const LINTS: &[Lint] = &[
         permitted: "a non-empty name",
         waivable: false,
         check: |c| require(c.issuer_der.len() > 2, || "an empty name".to_owned()),
+    },
+    Lint {
+        id: "issuer-form",
+        citation: "RFC 5280 section 4.1.2.4",
+        field: "issuer",
+        permitted: "a name as Stele writes subjects: every issuer of ours has its own certificate from Stele",
+        waivable: false,
+        check: |c| {
+            let name = Subject::from_der(&c.issuer_der).map_err(|e| e.to_string())?;
+            let same = name.to_der().is_ok_and(|der| der == c.issuer_der);
+            require(same, || "another string type".to_owned())
+        },
     },
     Lint {
         id: "authority-key-identifier",

@@ -68,6 +68,11 @@ impl DnsPattern {
         }
     }
 
+    /// A name that fits, with `word` for each star.
+    pub(super) fn sample(&self, context: &Context, word: &str) -> Option<String> {
+        self.0.sample(context, word)
+    }
+
     fn filled(&self, context: &Context) -> Result<String, Unfilled> {
         self.0.fill(context).map(|text| text.to_ascii_lowercase())
     }

@@ -71,6 +71,7 @@ pub(super) struct RawProfile {
 pub(super) struct RawAttribute {
     pub(super) fixed: Option<Vec<String>>,
     pub(super) request: Option<Vec<Template>>,
+    pub(super) except: Option<Vec<Template>>,
     pub(super) context: Option<Template>,
     pub(super) fits: Option<Vec<Template>>,
     pub(super) required: Option<bool>,
@@ -134,6 +135,7 @@ pub(super) struct RawUsages {
     pub(super) fixed: Option<BTreeSet<Usage>>,
     pub(super) allowed: Option<BTreeSet<Usage>>,
     pub(super) required: Option<BTreeSet<Usage>>,
+    pub(super) always: Option<BTreeSet<Usage>>,
     pub(super) default: Option<BTreeSet<Usage>>,
 }
 

@@ -80,6 +80,8 @@ pub enum AttributeRule {
     Request {
         /// Each value fits one of these.
         patterns: Vec<Template>,
+        /// And none of these.
+        except: Vec<Template>,
         /// Whether there must be a value.
         required: bool,
         /// How many values there may be.
@@ -169,8 +171,10 @@ pub enum UsageRule {
     Choice {
         /// Of these.
         allowed: BTreeSet<Usage>,
-        /// And always with these.
+        /// And with these among them.
         required: BTreeSet<Usage>,
+        /// These are added where it leaves them out.
+        always: BTreeSet<Usage>,
         /// When the request names none.
         default: BTreeSet<Usage>,
     },
@@ -187,9 +191,10 @@ impl UsageRule {
 
     /// The usages that every certificate under the rule has.
     #[must_use]
-    pub const fn certain(&self) -> &BTreeSet<Usage> {
+    pub fn certain(&self) -> BTreeSet<Usage> {
         match self {
-            Self::Fixed(set) | Self::Choice { required: set, .. } => set,
+            Self::Fixed(set) => set.clone(),
+            Self::Choice { required, always, .. } => required | always,
         }
     }
 }

@@ -123,6 +123,12 @@ impl Template {
         Ok(out)
     }
 
+    /// A value that fits, with `word` for each star; `None` where the context lacks a field.
+    pub(super) fn sample(&self, context: &Context, word: &str) -> Option<String> {
+        let filled = self.fill(context).ok()?;
+        Some(filled.replace("**", word).replace('*', word))
+    }
+
     /// Whether `value` fits, with the fields filled from `context`. A field that has no value fits nothing.
     #[must_use]
     pub fn matches(&self, value: &str, context: &Context) -> bool {

@@ -182,7 +182,7 @@ fn check_simple(c: &mut Checker<'_>, raw: &RawProfile) {
 fn check_fields(c: &mut Checker<'_>, raw: &RawProfile) {
     let mut uses: Vec<(String, ContextField)> = Vec::new();
     for (attribute, rule) in &raw.subject {
-        let patterns = rule.request.iter().chain(&rule.fits).flatten();
+        let patterns = rule.request.iter().chain(&rule.except).chain(&rule.fits).flatten();
         let templates = patterns.chain(&rule.context);
         uses.extend(
             templates
@@ -229,7 +229,7 @@ fn check_fields(c: &mut Checker<'_>, raw: &RawProfile) {
 
 fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttribute) -> Option<AttributeRule> {
     let path = format!("subject.{}", attribute.name());
-    let only_request = raw.required.is_none() && raw.max.is_none();
+    let only_request = raw.required.is_none() && raw.max.is_none() && raw.except.is_none();
     let no_fits = raw.fits.is_none();
     match (&raw.fixed, &raw.request, &raw.context) {
         (Some(values), None, None) if only_request && no_fits => {
@@ -254,6 +254,7 @@ fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttrib
             );
             Some(AttributeRule::Request {
                 patterns: patterns.clone(),
+                except: raw.except.clone().unwrap_or_default(),
                 required: raw.required.unwrap_or(false),
                 max,
             })
@@ -274,7 +275,7 @@ fn attribute_rule(c: &mut Checker<'_>, attribute: AttributeType, raw: &RawAttrib
             c.fault(
                 &path,
                 "not exactly one source",
-                "one of `fixed`, `request`, `context`; `required` and `max` beside `request` only, `fits` beside `context` only",
+                "one of `fixed`, `request`, `context`; `except`, `required` and `max` beside `request` only, `fits` beside `context` only",
             );
             None
         }

@@ -32,13 +32,33 @@ pub struct Record {
     pub body: Body,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Wire<B> {
     v: u8,
     index: u64,
     time: Time,
     #[serde(flatten)]
     body: B,
+}
+
+/// What stands before the kind.
+#[derive(Deserialize)]
+struct Head {
+    v: u8,
+    index: u64,
+    time: Time,
+}
+
+/// Takes a record's bytes apart into two JSON objects, before its kind. That is several times faster than serde's
+/// `flatten`, which copies every value of the body first. What is not canonical is found by encoding it again.
+fn split(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    const MARK: &[u8] = b",\"kind\":";
+    /// No canonical head is longer.
+    const MAX_HEAD: usize = 128;
+    let start = bytes.get(..bytes.len().min(MAX_HEAD))?;
+    let at = start.windows(MARK.len()).position(|window| window == MARK)?;
+    let (head, body) = bytes.split_at_checked(at)?;
+    Some(([head, b"}"].concat(), [b"{", body.get(1..)?].concat()))
 }
 
 impl Record {
@@ -65,6 +85,27 @@ impl Record {
         Ok(bytes)
     }
 
+    /// The canonical bytes of the record that a body becomes at `index` and `time`; `body` is what [`Body::encode`] gave,
+    /// which need not be encoded again.
+    ///
+    /// # Errors
+    /// When the record would exceed [`MAX_RECORD`], or `body` is no JSON object.
+    pub fn stamp(index: u64, time: Time, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let fields = body
+            .strip_prefix(b"{")
+            .ok_or_else(|| Error::malformed("record body", "no JSON object", "one canonical body of a known kind"))?;
+        let head = format!("{{\"v\":{VERSION},\"index\":{index},\"time\":\"{time}\",");
+        let bytes = [head.as_bytes(), fields].concat();
+        if bytes.len() > MAX_RECORD {
+            return Err(Error::malformed(
+                "record",
+                format!("{} bytes", bytes.len()),
+                format!("at most {MAX_RECORD} bytes; larger bodies are split into chunk records"),
+            ));
+        }
+        Ok(bytes)
+    }
+
     /// Reads canonical bytes.
     ///
     /// # Errors
@@ -80,14 +121,16 @@ impl Record {
         if bytes.len() > MAX_RECORD {
             return Err(bad(format!("{} bytes", bytes.len())));
         }
-        let wire: Wire<Body> = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
-        if wire.v != VERSION {
-            return Err(bad(format!("version {}", wire.v)));
+        let (head, body) =
+            split(bytes).ok_or_else(|| bad("JSON without a kind after version, index and time".to_owned()))?;
+        let head: Head = serde_json::from_slice(&head).map_err(|e| bad(e.to_string()))?;
+        if head.v != VERSION {
+            return Err(bad(format!("version {}", head.v)));
         }
         let record = Self {
-            index: wire.index,
-            time: wire.time,
-            body: wire.body,
+            index: head.index,
+            time: head.time,
+            body: serde_json::from_slice(&body).map_err(|e| bad(e.to_string()))?,
         };
         if record.encode()? != bytes {
             return Err(bad(
@@ -149,6 +192,11 @@ mod tests {
             r#"{"v":1,"index":7,"time":"2026-11-22T01:22:26.123Z","kind":"stopped","body":{"process":"keeper","instance":"ab","version":"0.1.0","detail":"drained"}}"#
         );
         assert_eq!(Record::decode(&bytes).unwrap(), record());
+        let Record { index, time, body } = record();
+        assert_eq!(Record::stamp(index, time, &body.encode().unwrap()).unwrap(), bytes);
+        assert!(Record::stamp(index, time, b"[]").is_err());
+        let large = [b"{".as_slice(), &[b' '; MAX_RECORD]].concat();
+        assert!(Record::stamp(index, time, &large).is_err());
         let text = String::from_utf8(bytes).unwrap();
         for bad in [
             text.replace("\"v\":1", "\"v\":2"),

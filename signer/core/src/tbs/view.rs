@@ -167,7 +167,10 @@ pub fn parse_certificate(der: &[u8]) -> Result<(TbsView, Vec<u8>, SignatureAlgor
     Ok((view, tbs_der, algorithm, signature))
 }
 
-/// The three parts of a signed object, with the outer bytes checked to be canonical.
+/// The three parts of a signed object, with the outer bytes checked to be canonical; `what` names it in errors.
+///
+/// # Errors
+/// When it is not canonical DER, or the signature algorithm is none of ours.
 pub fn split_signed(what: &str, der: &[u8]) -> Result<(Vec<u8>, SignatureAlgorithm, Vec<u8>), Error> {
     let refused = |e: der::Error| Error::malformed(what, e.to_string(), "DER with a signature over it");
     let signed = Signed::from_der(der).map_err(refused)?;

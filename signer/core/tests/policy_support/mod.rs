@@ -1,6 +1,8 @@
 //! What the policy tests share: keys that sign, a small PKI, the presets, proposals, and the real `openssl`.
 #![allow(dead_code, unreachable_pub)] // every test binary uses another part of this
 
+pub mod cases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -5,10 +5,14 @@ mod epoch;
 mod requests;
 mod stop;
 
+use std::cell::RefCell;
+use std::fmt::Display;
+
 use rusqlite::{OptionalExtension as _, Params, Row, Transaction};
 use stele_core::record::{Body, Chunk, ChunkSource, Payload, Record};
 use stele_core::types::{CallerSan, KeyName, ProfileName, RequestId, Serial, Time};
 
+use crate::blocks::{Blocks, Of};
 use crate::convert::{Int, Json, Millis, Text};
 
 /// Chunks stand just before the record that names them (the widest gap is what concurrent writers append meanwhile);
@@ -31,20 +35,26 @@ pub(crate) struct Step<'a> {
     index: u64,
     time: Time,
     record: &'a Record,
+    blocks: &'a RefCell<Blocks>,
 }
 
 impl<'a> Step<'a> {
-    pub(crate) const fn new(tx: &'a Transaction<'a>, record: &'a Record) -> Self {
+    pub(crate) const fn new(tx: &'a Transaction<'a>, record: &'a Record, blocks: &'a RefCell<Blocks>) -> Self {
         Self {
             tx,
             index: record.index,
             time: record.time,
             record,
+            blocks,
         }
     }
 
     pub(crate) fn apply(&self, body: &Body) -> rusqlite::Result<()> {
         let about = self.effect(body)?;
+        self.note(Of::Kind, Some(&body.kind()), self.index);
+        self.note(Of::Caller, about.caller.as_ref(), self.index);
+        self.note(Of::Profile, about.profile.as_ref(), self.index);
+        self.note(Of::Key, about.key.as_ref(), self.index);
         self.execute(
             "INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (
@@ -58,6 +68,13 @@ impl<'a> Step<'a> {
                 about.serial.map(Text),
             ),
         )
+    }
+
+    /// Makes what stands at `index` findable by a value that it may have.
+    fn note(&self, of: Of, value: Option<&impl Display>, index: u64) {
+        if let Some(value) = value {
+            self.blocks.borrow_mut().note(of, value, index);
+        }
     }
 
     fn effect(&self, body: &Body) -> rusqlite::Result<About> {

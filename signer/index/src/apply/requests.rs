@@ -7,6 +7,7 @@ use stele_core::record::{
 use stele_core::types::{CallerSan, Digest, KeyName, ProfileName, RequestId, Serial};
 
 use super::{About, Step};
+use crate::blocks::Of;
 use crate::convert::{Int, Json, Millis, Text};
 use crate::view::StateKind;
 
@@ -25,7 +26,11 @@ impl Step<'_> {
     pub(super) fn refusal(&self, refused: &Refused) -> rusqlite::Result<About> {
         let (index, digest, profile) = (Int(self.index), Text(refused.digest), Text(&refused.profile));
         let refusal = Json(StateKind::Refused);
-        match self.known(&refused.caller, &refused.id)? {
+        let known = self.known(&refused.caller, &refused.id)?;
+        let first = known.as_ref().map_or(self.index, |known| known.first);
+        self.note(Of::RequestCaller, Some(&refused.caller), first);
+        self.note(Of::RequestProfile, Some(&refused.profile), first);
+        match known {
             None => self.execute(
                 "INSERT INTO request VALUES (?1, ?2, ?3, ?4, 0, ?5, NULL, NULL, NULL, ?6, ?1)",
                 (
@@ -205,6 +210,8 @@ impl Step<'_> {
             Some(known) => known.first,
             None => self.index,
         };
+        self.note(Of::RequestCaller, Some(&request.caller), first);
+        self.note(Of::RequestProfile, profile.map(|p| &p.name), first);
         self.execute(
             "INSERT INTO request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, ?8, ?9) ON CONFLICT (first) DO UPDATE
              SET digest = ?4, attempt = ?5, profile = ?6, purpose = ?7, state = ?8, last = ?9",

@@ -142,7 +142,7 @@ impl Reader {
             "SELECT serial, idx, time, not_after, reason FROM revoked WHERE key = ?1 AND not_after >= ?2
              UNION ALL
              SELECT i.serial, i.fated, r.time, i.not_after, NULL FROM intent i JOIN record r ON r.idx = i.fated
-             WHERE i.key = ?1 AND i.fate = ?3 AND i.serial IS NOT NULL
+             WHERE i.key = ?1 AND i.fate = ?3 AND i.fate <> '\"issued\"' AND i.serial IS NOT NULL
                  AND (i.not_after IS NULL OR i.not_after >= ?2)
                  AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.key = i.key AND x.serial = i.serial)
              ORDER BY 2",

@@ -4,6 +4,7 @@ mod certificates;
 mod records;
 mod requests;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +17,10 @@ use crate::view::Page;
 
 /// The most answers in a page, whatever was asked for.
 const MAX_PAGE: u32 = 1_000;
+
+/// Connections that are kept for the next look-up. Each has a cache of its own; most look-ups are short, so that few
+/// serve many threads.
+const IDLE: usize = 4;
 
 /// Looks things up, from any thread. Clones share their connections; as many are opened as calls run at a time.
 #[derive(Clone)]
@@ -43,20 +48,28 @@ impl Reader {
 
     /// Runs `read` on one snapshot of the index, so that an answer put together from several queries is whole.
     fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let run = || {
-            let mut connection = idle.map_or_else(|| store::open_to_read(&self.path), Ok)?;
+        self.with_connection(|connection| {
             let transaction = connection.transaction()?;
             let answer = read(&transaction)?;
             transaction.finish()?;
+            Ok(answer)
+        })
+    }
+
+    /// Runs `query`, which is one query and so sees one snapshot by itself.
+    fn with_connection<T>(&self, query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let run = || {
+            let mut connection = idle.map_or_else(|| store::open_to_read(&self.path), Ok)?;
+            let answer = query(&mut connection)?;
             Ok((connection, answer))
         };
         // A connection that failed is not used again.
         let (connection, answer) = run().map_err(IndexError::sql(&self.path))?;
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
         Ok(answer)
     }
 
@@ -66,7 +79,7 @@ impl Reader {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, IndexError> {
-        self.with(|connection| connection.prepare_cached(sql)?.query_row(params, read).optional())
+        self.with_connection(|connection| connection.prepare_cached(sql)?.query_row(params, read).optional())
     }
 
     fn rows<T>(
@@ -75,7 +88,7 @@ impl Reader {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, IndexError> {
-        self.with(|connection| collect(connection, sql, params, read))
+        self.with_connection(|connection| collect(connection, sql, params, read))
     }
 }
 
@@ -109,7 +122,7 @@ fn beginning(after: Option<u64>) -> i64 {
 
 /// In which order a list is read, and from where.
 #[derive(Clone, Copy)]
-enum Walk {
+pub(crate) enum Walk {
     /// In the log's order, from the one after this index.
     Forward(Option<u64>),
     /// Newest first, from the one before this index.
@@ -117,28 +130,20 @@ enum Walk {
 }
 
 impl Walk {
-    /// The comparison with the bound, as SQL.
-    const fn comparison(self) -> &'static str {
-        match self {
-            Self::Forward(_) => ">= ?",
-            Self::Back(_) => "<= ?",
-        }
-    }
-
     /// The direction, as SQL.
-    const fn direction(self) -> &'static str {
+    pub(crate) const fn direction(self) -> &'static str {
         match self {
             Self::Forward(_) => "ASC",
             Self::Back(_) => "DESC",
         }
     }
 
-    /// The first index that may be read; none is beyond SQLite's integers, and nothing lies before -1.
-    fn bound(self) -> i64 {
+    /// The indexes that may be read; none is beyond SQLite's integers.
+    fn range(self) -> Range<i64> {
         match self {
-            Self::Forward(after) => beginning(after),
-            Self::Back(None) => i64::MAX,
-            Self::Back(Some(before)) => i64::try_from(before).unwrap_or(i64::MAX).saturating_sub(1),
+            Self::Forward(after) => beginning(after)..i64::MAX,
+            Self::Back(None) => 0..i64::MAX,
+            Self::Back(Some(before)) => 0..i64::try_from(before).unwrap_or(i64::MAX),
         }
     }
 }

@@ -6,6 +6,7 @@ use stele_core::record::{Purpose, RequestRef};
 use stele_core::types::{CallerSan, ProfileName, RequestId, Serial};
 
 use super::{Reader, Walk, collect, page, page_rows};
+use crate::blocks::{Of, Through};
 use crate::convert::{Int, Json, Millis, Text};
 use crate::error::IndexError;
 use crate::view::{
@@ -13,7 +14,8 @@ use crate::view::{
 };
 
 const REQUEST: &str = "SELECT r.first, r.caller, r.id, r.digest, r.attempt, r.profile, r.purpose, r.intent, r.last,
-    r.state, r.proposal, i.key, i.serial FROM request r LEFT JOIN intent i ON i.idx = r.intent";
+    r.state, r.proposal, i.key, i.serial";
+const WITH_INTENT: &str = "LEFT JOIN intent i ON i.idx = r.intent";
 
 impl Reader {
     /// The newest attempt at a request.
@@ -21,8 +23,13 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read.
     pub fn request(&self, caller: &CallerSan, id: &RequestId) -> Result<Option<RequestView>, IndexError> {
+        // Most often there is none, which one query tells.
+        let known = "SELECT 1 FROM request WHERE caller = ?1 AND id = ?2";
+        if self.row(known, (Text(caller), Text(id)), |_| Ok(()))?.is_none() {
+            return Ok(None);
+        }
         self.with(|connection| {
-            let sql = format!("{REQUEST} WHERE r.caller = ?1 AND r.id = ?2");
+            let sql = format!("{REQUEST} FROM request r {WITH_INTENT} WHERE r.caller = ?1 AND r.id = ?2");
             let found = connection
                 .prepare_cached(&sql)?
                 .query_row((Text(caller), Text(id)), request_row)
@@ -58,25 +65,7 @@ impl Reader {
     }
 
     fn walk_requests(&self, filter: &RequestFilter, walk: Walk, limit: u32) -> Result<Page<RequestView>, IndexError> {
-        let mut sql = format!("{REQUEST} WHERE r.first {}", walk.comparison());
-        let mut params: Vec<Box<dyn ToSql>> = vec![Box::new(walk.bound())];
-        let mut also = |condition: &str, value: Option<Box<dyn ToSql>>| {
-            if let Some(value) = value {
-                sql.push_str(condition);
-                params.push(value);
-            }
-        };
-        also(
-            " AND r.caller = ?",
-            filter.caller.clone().map(|v| Box::new(Text(v)) as _),
-        );
-        also(" AND r.state = ?", filter.state.map(|v| Box::new(Json(v)) as _));
-        also(
-            " AND r.profile = ?",
-            filter.profile.clone().map(|v| Box::new(Text(v)) as _),
-        );
-        sql.push_str(&format!(" ORDER BY r.first {} LIMIT ?", walk.direction()));
-        params.push(Box::new(page_rows(limit)));
+        let (sql, params) = query(filter, walk, limit);
         let items = self.with(|connection| {
             let found = collect(connection, &sql, rusqlite::params_from_iter(params), request_row)?;
             found.into_iter().map(|row| row.view(connection)).collect()
@@ -136,7 +125,8 @@ impl Reader {
     fn intents(&self, fate: StateKind) -> Result<Vec<IntentView>, IndexError> {
         self.rows(
             "SELECT i.idx, i.time, r.caller, r.id, i.attempt, i.purpose, i.key, i.serial, i.not_after
-             FROM intent i JOIN request r ON r.first = i.request WHERE i.fate = ?1 ORDER BY i.idx",
+             FROM intent i JOIN request r ON r.first = i.request
+             WHERE i.fate = ?1 AND i.fate <> '\"issued\"' ORDER BY i.idx",
             [Json(fate)],
             |row| {
                 Ok(IntentView {
@@ -153,6 +143,42 @@ impl Reader {
             },
         )
     }
+}
+
+/// Few requests are not issued, and an index finds them; others are read through blocks.
+fn query(filter: &RequestFilter, walk: Walk, limit: u32) -> (String, Vec<Box<dyn ToSql>>) {
+    let open = filter.state.is_some_and(|state| state != StateKind::Issued);
+    let caller = filter.caller.as_ref().map(|v| (Of::RequestCaller, v.to_string()));
+    let profile = filter.profile.as_ref().map(|v| (Of::RequestProfile, v.to_string()));
+    let wanted = caller.into_iter().chain(profile).filter(|_| !open).collect();
+    let Through {
+        from,
+        condition,
+        mut params,
+        order,
+    } = Through::new("request r", "r.first", walk, walk.range(), wanted);
+    let mut sql = format!("{REQUEST} FROM {from} {WITH_INTENT} WHERE {condition}");
+    let mut also = |condition: &str, value: Option<Box<dyn ToSql>>| {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            params.push(value);
+        }
+    };
+    also(
+        " AND r.caller = ?",
+        filter.caller.clone().map(|v| Box::new(Text(v)) as _),
+    );
+    also(" AND r.state = ?", filter.state.map(|v| Box::new(Json(v)) as _));
+    also(
+        " AND r.profile = ?",
+        filter.profile.clone().map(|v| Box::new(Text(v)) as _),
+    );
+    if open {
+        sql.push_str(" AND r.state <> '\"issued\"'");
+    }
+    sql.push_str(&format!(" ORDER BY {order} LIMIT ?"));
+    params.push(Box::new(page_rows(limit)));
+    (sql, params)
 }
 
 /// A row of [`REQUEST`], whose state is still to be read from other tables.

@@ -15,6 +15,7 @@ use stele_index::{ProposalView, RequestView, State};
 use crate::clock;
 use crate::error::SignerError;
 use crate::issue::within_ceiling;
+use crate::reservations::Reserved;
 use crate::signer::Signer;
 use crate::snapshot::Snapshot;
 use check::{fits, permitted, role, still_good, verify};
@@ -57,7 +58,7 @@ impl Signer {
         }
         let key = verify(signed).map_err(invalid)?;
         let snapshot = self.snapshot.load_full();
-        let _reserved = self.reservations.take(&text.requester, &text.request)?;
+        let mut reserved = self.reserve(&text.requester, &text.request)?;
         let (view, proposal, recorded) = self.waiting(&text)?;
         fits(&text, &recorded).map_err(invalid)?;
         let operator = permitted(snapshot.authority()?, &recorded, key)?;
@@ -75,7 +76,7 @@ impl Signer {
         let at = self.append(&body)?;
         tracing::info!(index = at.index, %operator, decision = %word, "decided");
         if word == Word::Approve {
-            self.settle_again(&snapshot, &view)?;
+            self.settle_again(&snapshot, &view, &mut reserved)?;
         }
         Ok(Decided {
             index: at.index,
@@ -84,14 +85,14 @@ impl Signer {
         })
     }
 
-    fn settle_again(&self, snapshot: &Snapshot, before: &RequestView) -> Result<(), Failure> {
+    fn settle_again(&self, snapshot: &Snapshot, before: &RequestView, reserved: &mut Reserved) -> Result<(), Failure> {
         let found = self
             .reader
             .request(&before.caller, &before.id)
             .map_err(SignerError::from)?;
         let Some(view) = found else { return Ok(()) };
         if let State::Pending(proposal) = &view.state {
-            self.settle(snapshot, &view, proposal)?;
+            self.settle(snapshot, &view, proposal, reserved)?;
         }
         Ok(())
     }
@@ -134,7 +135,7 @@ impl Signer {
         }
     }
 
-    /// Looks at a proposal again, and issues when the quorum is there. The caller holds the reservation.
+    /// Looks at a proposal again, and issues when the quorum is there.
     ///
     /// # Errors
     /// When the keeper or the index fails, or the door does not open.
@@ -143,6 +144,7 @@ impl Signer {
         snapshot: &Snapshot,
         view: &RequestView,
         proposal: &ProposalView,
+        reserved: &mut Reserved,
     ) -> Result<Settled, Failure> {
         let now = clock::now();
         if now >= proposal.expires {
@@ -173,7 +175,8 @@ impl Signer {
             asked: Some(recorded.asked),
             previous: view.intent,
         };
-        Ok(Settled::Issued(Box::new(self.pass_door(ca, linted, evidence, asked)?)))
+        let issued = self.pass_door(ca, linted, evidence, asked, reserved)?;
+        Ok(Settled::Issued(Box::new(issued)))
     }
 
     /// The approving texts, when those who made them are enough now: a withdrawn operator voids only their own.
@@ -211,8 +214,7 @@ impl Signer {
     /// # Errors
     /// When there is none of this caller that waits.
     pub(crate) fn withdraw(&self, caller: &CallerSan, id: &RequestId, reason: &str) -> Result<u64, Failure> {
-        let _reserved = self.reservations.take(caller, id)?;
-        self.catch_up()?;
+        let _reserved = self.reserve(caller, id)?;
         let found = self.reader.request(caller, id).map_err(SignerError::from)?;
         let view = found.ok_or_else(|| Failure::new(Reason::RequestNotFound, format!("no request {id} of yours")))?;
         let State::Pending(proposal) = view.state else {

@@ -83,7 +83,7 @@ fn to_wire(snapshot: &Snapshot, bundle: &Bundle, caller: &Caller, profile: &Prof
             .collect(),
         sans: Some(san_rules(&profile.sans)),
         permitted_usages: usages(profile.usages.permitted()),
-        required_usages: usages(profile.usages.certain()),
+        required_usages: usages(&profile.usages.certain()),
         default_usages: usages(default_usages(&profile.usages)),
         ignores_csr_names: profile.csr_names == CsrNames::Ignore,
         trusted_context: profile.context.iter().map(|field| field.name().to_owned()).collect(),
@@ -141,6 +141,8 @@ fn subject_rule(kind: AttributeType, rule: &AttributeRule) -> v1::SubjectRule {
         },
         AttributeRule::Request {
             patterns,
+            // Stands in `definition`: the field says what to ask for, not all that is refused.
+            except: _,
             required,
             max,
         } => v1::SubjectRule {

@@ -16,9 +16,9 @@ impl SigningService for Handlers {
         let request = convert::sign_request(call.into_inner()).map_err(malformed)?;
         let span =
             tracing::info_span!("sign", request = %request.id, caller = %caller.name, profile = %request.profile);
-        let work = self.doors.answer(&self.signer, move |signer| {
-            Ok(signer.sign(&caller.who(), &request)?.into())
-        });
-        work.instrument(span).await
+        let work = self
+            .doors
+            .pass_at_once(&self.signer, move |signer| signer.sign(&caller.who(), &request));
+        Ok(Response::new(work.instrument(span).await?.into()))
     }
 }

@@ -1,6 +1,8 @@
 //! The ceremony's hand-over: checked in every part, then recorded. What a first import left out, a second one adds.
 
 mod check;
+mod continuity;
+mod request;
 
 use std::sync::PoisonError;
 
@@ -12,7 +14,6 @@ use stele_core::keycheck::PublicKey;
 use stele_core::record::{Body, CaCertificate, CeremonyImported, Payload};
 use stele_core::tbs::TbsView;
 use stele_core::types::{B64, Digest, KeyName};
-use stele_index::Filter;
 
 use crate::error::SignerError;
 use crate::signer::Signer;
@@ -42,17 +43,19 @@ impl Signer {
     /// When anything in it does not fit, naming what; then nothing of it is recorded.
     pub(crate) fn import(&self, bytes: &[u8]) -> Result<Vec<String>, SignerError> {
         let _turn = self.apply_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let sha256 = Digest::of(bytes);
         let checked = self.check_handover(Handover::decode(bytes)?)?;
+        self.check_continuity(&checked, sha256)?;
         let mut done = Vec::new();
         self.import_bundle(&checked, &mut done)?;
-        self.import_ceremony(&checked, Digest::of(bytes), &mut done)?;
-        let crl = self.keeper.payload(&checked.handover.root_crl.0)?;
-        self.import_certificate(&checked.root, Vec::new(), Some(crl), &mut done)?;
+        self.import_ceremony(&checked, sha256, &mut done)?;
+        self.import_root(&checked, &mut done)?;
         for handed in &checked.below {
-            self.import_certificate(handed, chain(handed, &checked)?, None, &mut done)?;
+            self.import_certificate(handed, chain(handed, &checked)?, &mut done)?;
         }
         self.sign_due_crls()?;
         done.push("the CRLs of the CA keys are signed".to_owned());
+        self.warn_of_revoked(&checked, &mut done)?;
         Ok(done)
     }
 
@@ -71,7 +74,7 @@ impl Signer {
             last.origin.as_str(),
             handover.origin.as_str(),
         )?;
-        self.check_own_checkpoint(&handover.signer_checkpoint)?;
+        self.check_own_checkpoint("hand-over: signer_checkpoint", &handover.signer_checkpoint)?;
         let bundle = Bundle::parse(&handover.bundle.0).map_err(|errors| all(&errors))?;
         let mut handed = Vec::new();
         for certificate in &handover.certificates {
@@ -93,21 +96,28 @@ impl Signer {
     }
 
     /// The ceremony names a checkpoint of our log; it must lie on our history.
-    fn check_own_checkpoint(&self, note: &str) -> Result<(), SignerError> {
+    fn check_own_checkpoint(&self, field: &str, note: &str) -> Result<(), SignerError> {
         let verifiers = [self.vkey.parse::<NoteVerifier>()?];
         let (checkpoint, _) = open(note, &verifiers)?;
+        let (_, head) = tree::checkpoint(&self.keeper)?;
+        require(
+            checkpoint.size <= head.size,
+            field,
+            &format!("{} records", checkpoint.size),
+            &format!("at most {}, which this log has", head.size),
+        )?;
         let root = tree::root(&self.keeper, checkpoint.size)?;
         require(
             root == checkpoint.root,
-            "hand-over: signer_checkpoint",
+            field,
             &checkpoint.root.to_string(),
             &format!("{root}, the root of our first {} records", checkpoint.size),
         )
     }
 
-    /// Each certificate below the root is for a key that the keeper holds, and each such key has one.
+    /// Each certificate below the root is for a key that the keeper holds, and each such key has one, now or before.
     fn check_keys(&self, checked: &Checked) -> Result<(), SignerError> {
-        let (keys, snapshot) = (self.held.load_full(), self.snapshot.load_full());
+        let keys = self.held.load_full();
         for handed in &checked.below {
             let held = keys.get(&handed.key).map(PublicKey::digest);
             let found = Digest::of(&handed.view.spki_der);
@@ -120,31 +130,22 @@ impl Signer {
             chain(handed, checked)?;
         }
         // A later ceremony certifies what is new; the others keep what they have.
-        let handed = |name: &KeyName| checked.below.iter().any(|h| h.key == *name);
-        let without = keys
-            .keys()
-            .find(|name| !handed(name) && !snapshot.cas.contains_key(name));
-        match without {
-            Some(name) => Err(Error::malformed(
+        for name in keys.keys() {
+            let handed = checked.below.iter().any(|h| h.key == *name);
+            require(
+                handed || self.reader.ca(name)?.is_some(),
                 "hand-over: certificates",
-                format!("none for the key `{name}`"),
-                "one for each CA key of the keeper",
-            )
-            .into()),
-            None => Ok(()),
+                &format!("none for the key `{name}`"),
+                "one for each CA key of the keeper that has none yet",
+            )?;
         }
+        Ok(())
     }
 
     fn import_bundle(&self, checked: &Checked, done: &mut Vec<String>) -> Result<(), SignerError> {
-        let snapshot = self.snapshot.load_full();
-        if snapshot
-            .in_force()
-            .is_ok_and(|f| f.bundle.digest() == checked.bundle.digest())
-        {
-            done.push(format!(
-                "authority bundle {} was in force already",
-                checked.bundle.number()
-            ));
+        if self.snapshot.load_full().in_force().is_ok() {
+            let number = checked.bundle.number();
+            done.push(format!("authority bundle {number} was adopted already"));
             return Ok(());
         }
         let index = self.adopt(&checked.bundle, checked.handover.bundle_texts.clone())?;
@@ -157,14 +158,9 @@ impl Signer {
     }
 
     fn import_ceremony(&self, checked: &Checked, sha256: Digest, done: &mut Vec<String>) -> Result<(), SignerError> {
-        let filter = Filter {
-            kind: Some("ceremony_imported".to_owned()),
-            ..Filter::default()
-        };
-        let newest = self.reader.find_newest(&filter, None, 1)?.items.into_iter().next();
-        if let Some(view) = newest
-            && let Body::CeremonyImported(before) = self.keeper.record(view.index)?.body
-            && before.handover_sha256 == sha256
+        if self
+            .newest_import()?
+            .is_some_and(|before| before.handover_sha256 == sha256)
         {
             done.push("the hand-over was recorded already".to_owned());
             return Ok(());
@@ -184,18 +180,37 @@ impl Signer {
         Ok(())
     }
 
-    fn import_certificate(
+    /// The root with its newest CRL; its certificate never changes, its CRL does at every ceremony.
+    fn import_root(&self, checked: &Checked, done: &mut Vec<String>) -> Result<(), SignerError> {
+        let crl = &checked.handover.root_crl.0;
+        if self
+            .reader
+            .crl(&checked.root.key)?
+            .is_some_and(|known| known.der == *crl)
+        {
+            done.push("the root's CRL was recorded already".to_owned());
+            return Ok(());
+        }
+        let crl = self.keeper.payload(crl)?;
+        self.append_certificate(&checked.root, Vec::new(), Some(crl), done)
+    }
+
+    fn import_certificate(&self, handed: &Handed, chain: Vec<B64>, done: &mut Vec<String>) -> Result<(), SignerError> {
+        let before = self.reader.ca(&handed.key)?;
+        if before.is_some_and(|b| b.ca.certificate.0 == handed.der) {
+            done.push(format!("the certificate of `{}` was recorded already", handed.key));
+            return Ok(());
+        }
+        self.append_certificate(handed, chain, None, done)
+    }
+
+    fn append_certificate(
         &self,
         handed: &Handed,
         chain: Vec<B64>,
         crl: Option<Payload>,
         done: &mut Vec<String>,
     ) -> Result<(), SignerError> {
-        let before = self.reader.ca(&handed.key)?;
-        if before.is_some_and(|b| b.ca.certificate.0 == handed.der && b.ca.crl == crl) {
-            done.push(format!("the certificate of `{}` was recorded already", handed.key));
-            return Ok(());
-        }
         let at = self.append(&Body::CaCertificate(CaCertificate {
             key: handed.key.clone(),
             spki_sha256: Digest::of(&handed.view.spki_der),

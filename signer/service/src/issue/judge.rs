@@ -65,6 +65,16 @@ impl Signer {
             Ok(proven) => proven,
             Err(refusal) => return Ok(Err((Reason::KeyProofInvalid, refusal))),
         };
+        if self.config.keys.blocklist.contains(proven.public_key()) {
+            let permitted = "a key that is on none of the signer's lists of known keys";
+            let rule = Violation::new(
+                "key",
+                "known-weak-key",
+                "a key whose private half others have",
+                permitted,
+            );
+            return Ok(Err((Reason::KeyProofInvalid, Refusal::one(rule))));
+        }
         let serial = self.serial()?;
         let inputs = Inputs {
             now: clock::now(),

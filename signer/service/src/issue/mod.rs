@@ -6,10 +6,10 @@ pub(crate) use judge::{frozen, within_ceiling};
 
 use stele_api::convert::{Issued, SignAnswer};
 use stele_api::status::{Failure, Reason};
-use stele_core::door::{Asked, DoorError, Evidence, Linted};
+use stele_core::door::{Asked, Authorised, DoorError, Evidence, Linted, Verified};
 use stele_core::keeping::Keeper as _;
 use stele_core::profile::Approval;
-use stele_core::record::RequestRef;
+use stele_core::record::{Payload, Purpose, RequestRef};
 use stele_core::request::SignRequest;
 use stele_core::types::Digest;
 use stele_index::{RequestView, State};
@@ -17,6 +17,7 @@ use stele_index::{RequestView, State};
 use crate::approvals::Settled;
 use crate::clock;
 use crate::error::SignerError;
+use crate::reservations::Reserved;
 use crate::signer::{Signer, Who};
 use crate::snapshot::{Ca, Snapshot};
 
@@ -43,9 +44,9 @@ impl Signer {
     /// When it is refused, or cannot be signed now.
     pub(crate) fn sign(&self, who: &Who, request: &SignRequest) -> Result<SignAnswer, Failure> {
         let snapshot = self.snapshot.load_full();
-        let _reserved = self.reservations.take(who.san(), &request.id)?;
+        let mut reserved = self.reserve(who.san(), &request.id)?;
         let digest = request.digest();
-        let (attempt, previous) = match self.standing(who, request, digest, &snapshot)? {
+        let (attempt, previous) = match self.standing(who, request, digest, &snapshot, &mut reserved)? {
             Standing::Answered(answer) => return Ok(*answer),
             Standing::Next { attempt, previous } => (attempt, previous),
         };
@@ -74,7 +75,7 @@ impl Signer {
             asked: Some(request.clone()),
             previous,
         };
-        let issued = self.pass_door(ca, linted, Evidence::Policy, asked)?;
+        let issued = self.pass_door(ca, linted, Evidence::Policy, asked, &mut reserved)?;
         Ok(SignAnswer::Issued(Box::new(issued)))
     }
 
@@ -85,8 +86,8 @@ impl Signer {
         request: &SignRequest,
         digest: Digest,
         snapshot: &Snapshot,
+        reserved: &mut Reserved,
     ) -> Result<Standing, Failure> {
-        self.catch_up()?;
         let found = self.reader.request(who.san(), &request.id).map_err(SignerError::from)?;
         let Some(view) = found else {
             return Ok(Standing::Next {
@@ -106,7 +107,7 @@ impl Signer {
                 let answer = self.replay(snapshot, *outcome, key, view.attempt)?;
                 Ok(Standing::Answered(Box::new(SignAnswer::Issued(Box::new(answer)))))
             }
-            State::Pending(proposal) => self.standing_proposal(snapshot, &view, proposal),
+            State::Pending(proposal) => self.standing_proposal(snapshot, &view, proposal, reserved),
             State::Denied { .. } | State::Withdrawn { .. } => {
                 let why = format!("the request {} was denied or withdrawn", view.id);
                 Err(Failure::new(Reason::RequestClosed, why).of_attempt(view.id, view.attempt))
@@ -124,8 +125,9 @@ impl Signer {
         snapshot: &Snapshot,
         view: &RequestView,
         proposal: &stele_index::ProposalView,
+        reserved: &mut Reserved,
     ) -> Result<Standing, Failure> {
-        let answer = match self.settle(snapshot, view, proposal)? {
+        let answer = match self.settle(snapshot, view, proposal, reserved)? {
             Settled::Waits(recorded) => SignAnswer::Pending(self.pending(snapshot, &recorded, proposal.index)?),
             Settled::Issued(issued) => SignAnswer::Issued(issued),
             Settled::Lapsed | Settled::Void => return Ok(next(view)),
@@ -133,13 +135,15 @@ impl Signer {
         Ok(Standing::Answered(Box::new(answer)))
     }
 
-    /// Records, signs, verifies, records; then waits for the index, so that the next look-up finds it.
+    /// Records, signs, verifies, records. The reservation then stands for the outcome until the index has it, so that the
+    /// next look-up finds it.
     pub(crate) fn pass_door(
         &self,
         ca: &Ca,
         linted: Linted,
         evidence: Evidence,
         asked: Asked,
+        reserved: &mut Reserved,
     ) -> Result<Issued, Failure> {
         let request = asked.request.clone();
         let of_attempt = |error: SignerError| {
@@ -147,9 +151,10 @@ impl Signer {
             Failure::from(error).of_attempt(request.id.clone(), request.attempt)
         };
         let issued = self.through_door(linted, evidence, asked).map_err(of_attempt)?;
+        reserved.leave(issued.committed.index);
         self.metrics.issued.add();
         tracing::info!(index = issued.committed.index, intent = issued.intent, "issued");
-        Ok(Issued {
+        let answer = Issued {
             chain: ca.below_root().to_vec(),
             tlog_proof: issued.tlog_proof().to_string(),
             record: issued.committed.record,
@@ -157,10 +162,12 @@ impl Signer {
             checkpoint: issued.committed.checkpoint,
             certificate: issued.whole,
             attempt: request.attempt,
-        })
+        };
+        self.answered(issued.stored)?;
+        Ok(answer)
     }
 
-    /// The door itself, for certificates and CRLs.
+    /// The door itself, for certificates and CRLs. The index does not have the outcome yet.
     ///
     /// # Errors
     /// When it did not open.
@@ -170,36 +177,46 @@ impl Signer {
         evidence: Evidence,
         asked: Asked,
     ) -> Result<stele_core::door::Issued, SignerError> {
-        let (keeper, steps) = (&self.keeper, &*self.steps);
         let purpose = linted.purpose();
         self.require_witnesses(purpose)?;
-        let tbs = keeper.payload(linted.tbs())?;
-        let recorded = linted
-            .authorise(evidence)?
-            .record(keeper, asked, tbs, steps)
-            .inspect_err(|_| self.doubts.add())?;
-        let intent = recorded.intent();
-        self.await_witnesses(purpose, intent);
-        let done = recorded.sign(keeper, self.deadline(), steps).and_then(|verified| {
-            let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper)?;
-            verified.commit(keeper, whole, steps)
-        });
-        match done {
-            Ok(issued) => {
-                self.follow_through(issued.committed.index)
-                    .inspect_err(|_| self.doubts.add())?;
-                Ok(issued)
-            }
-            Err(error) => {
-                tracing::warn!(intent, %error, "not issued");
-                // Where it has an outcome the keeper refuses this; otherwise nobody else would ever settle it.
-                let _ = keeper.give_up(intent, &error.to_string());
-                // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
-                self.doubts.add();
-                let _ = self.catch_up();
-                Err(error.into())
-            }
+        let tbs = self.keeper.payload(linted.tbs())?;
+        let authorised = linted.authorise(evidence)?;
+        let done = self
+            .signed(authorised, asked, tbs, purpose)
+            .and_then(|verified| self.commit(verified));
+        Ok(done.inspect_err(|error| {
+            tracing::warn!(%error, "not issued");
+            // What was recorded of it has to be found by a retry; when it cannot be read now, the retry reads it.
+            self.doubts.add();
+            let _ = self.catch_up();
+        })?)
+    }
+
+    /// Intent and signature in one exchange with the keeper, but where witnesses must see the one before the other.
+    fn signed(
+        &self,
+        authorised: Authorised,
+        asked: Asked,
+        tbs: Payload,
+        purpose: Purpose,
+    ) -> Result<Verified, DoorError> {
+        let (keeper, steps, deadline) = (&self.keeper, &*self.steps, self.deadline());
+        if !self.waits_for_witnesses(purpose) {
+            return authorised.record_and_sign(keeper, asked, tbs, deadline, steps);
         }
+        let recorded = authorised.record(keeper, asked, tbs, steps)?;
+        self.await_witnesses(recorded.intent());
+        recorded.sign(keeper, deadline, steps)
+    }
+
+    fn commit(&self, verified: Verified) -> Result<stele_core::door::Issued, DoorError> {
+        let (keeper, intent) = (&self.keeper, verified.intent());
+        let whole = keeper.payload(verified.whole()).map_err(DoorError::Keeper);
+        let done = whole.and_then(|whole| verified.commit(keeper, whole, &*self.steps));
+        done.inspect_err(|error| {
+            // Where it has an outcome the keeper refuses this; otherwise nobody else would ever settle it.
+            let _ = keeper.give_up(intent, &error.to_string());
+        })
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn of(kind: &'static str, words: impl Into<String>) -> Outcome {
+    /// A fault of this kind, as an outcome.
+    pub(crate) fn of(kind: &'static str, words: impl Into<String>) -> Outcome {
         let words = words.into().chars().take(300).collect();
         Outcome::Fault(Self { kind, words })
     }

@@ -165,7 +165,7 @@ impl Signer {
     /// # Errors
     /// When too few answer.
     pub(crate) fn require_witnesses(&self, purpose: Purpose) -> Result<(), SignerError> {
-        let Some(policy) = self.waits_for_witnesses(purpose) else {
+        let Some(policy) = self.policy_of(purpose) else {
             return Ok(());
         };
         let good = self
@@ -188,13 +188,16 @@ impl Signer {
     }
 
     /// After it was recorded: waits until the quorum cosigned a checkpoint over it. The keeper judges whether they did.
-    pub(crate) fn await_witnesses(&self, purpose: Purpose, intent: u64) {
-        if self.waits_for_witnesses(purpose).is_some() {
-            self.witnesses.wait_for(intent, self.deadline());
-        }
+    pub(crate) fn await_witnesses(&self, intent: u64) {
+        self.witnesses.wait_for(intent, self.deadline());
     }
 
-    fn waits_for_witnesses(&self, purpose: Purpose) -> Option<WitnessPolicy> {
+    /// Whether such an intent must be witnessed before it is signed.
+    pub(crate) fn waits_for_witnesses(&self, purpose: Purpose) -> bool {
+        self.policy_of(purpose).is_some()
+    }
+
+    fn policy_of(&self, purpose: Purpose) -> Option<WitnessPolicy> {
         let certifies_ca = matches!(purpose, Purpose::Intermediate | Purpose::Root);
         self.witness_policy().filter(|policy| certifies_ca && policy.ca_intents)
     }

@@ -9,9 +9,10 @@ use stele_core::authority::Witness;
 use stele_core::checkpoint::{Checkpoint, Note};
 use stele_core::record::{Body, HaltReason, Halted, WitnessResult};
 use stele_core::types::WitnessName;
+use stele_keeper_client::ClientError;
 use tokio::sync::{Mutex, mpsc};
 
-use super::ask::{Asker, Target, answer_limit};
+use super::ask::{Asker, Fault, Target, answer_limit};
 use super::http::{Http, tls_config};
 use super::{GOOD, Outcome};
 use crate::config::duration;
@@ -138,6 +139,13 @@ impl Worker {
                 continue;
             }
             let Some(place) = self.signer.config.witness.get(&witness.name) else {
+                let outcome = Fault::of(
+                    "no place",
+                    format!("[witness.{}] is not in the configuration", witness.name),
+                );
+                if self.signer.witnesses.note(&witness.name, &outcome) {
+                    announce(&witness.name, 0, &outcome);
+                }
                 continue;
             };
             let http = Http::new(place.url.clone(), self.tls.clone(), answer_limit());
@@ -233,8 +241,15 @@ impl Worker {
         if !policy.is_none_or(|p| p.is_met_by(count)) {
             return Ok(false);
         }
-        self.blocking(move |signer| Ok(signer.keeper.cosigned(&note)?)).await?;
-        self.signer.witnesses.cover(size);
+        match self.blocking(move |signer| Ok(signer.keeper.cosigned(&note)?)).await {
+            Ok(()) => self.signer.witnesses.cover(size),
+            // E.g. from before a change of the bundle; the next round brings a newer one.
+            Err(SignerError::Keeper(error @ ClientError::Refused { .. })) => {
+                tracing::warn!(size, %error, "the keeper did not take a cosigned checkpoint");
+                return Ok(false);
+            }
+            Err(other) => return Err(other),
+        }
         Ok(policy.is_some())
     }
 

@@ -36,6 +36,13 @@ pub(crate) enum AuthorityCommand {
         #[arg(long, value_name = "FILE")]
         authority: Option<PathBuf>,
     },
+    /// Writes the files of a bundle into a directory, to edit them for the next
+    Unpack {
+        /// The bundle or signed file
+        file: PathBuf,
+        /// The directory; nothing there is overwritten
+        directory: PathBuf,
+    },
     /// Says in words what changes from one bundle to the next; directories, bundles and signed files are taken
     Diff {
         /// The older one
@@ -150,6 +157,7 @@ pub(crate) fn run(command: &AuthorityCommand, connection: &ConnectionArgs) -> Re
         AuthorityCommand::Build(args) => build(args),
         AuthorityCommand::Sign(args) => sign::run(args),
         AuthorityCommand::Show { file, authority } => show(file, authority.as_deref()),
+        AuthorityCommand::Unpack { file, directory } => unpack(file, directory),
         AuthorityCommand::Diff { old, new } => {
             let changes = diff(&read_bundle(old)?, &read_bundle(new)?);
             let text = if changes.is_empty() {
@@ -180,6 +188,30 @@ fn build(args: &BuildArgs) -> Result<Answer, CliError> {
         text = format!("{text}, {}", path.display());
     }
     Ok(Answer::new(text, to_json(&bundle)))
+}
+
+fn unpack(file: &Path, directory: &Path) -> Result<Answer, CliError> {
+    let bundle = read_bundle(file)?;
+    // The names are `authority.toml` and `profiles/NAME.toml`: a bundle with others does not read.
+    let paths: Vec<_> = bundle.files().keys().map(|name| directory.join(name)).collect();
+    files::require_absent(paths.iter().map(PathBuf::as_path))?;
+    let profiles = directory.join("profiles");
+    std::fs::create_dir_all(&profiles).map_err(|e| CliError::file("create", &profiles, &e))?;
+    for (path, text) in paths.iter().zip(bundle.files().values()) {
+        files::create(path, text.as_bytes())?;
+    }
+    let text = format!(
+        "{} files of bundle {} written into {}\nthe next one names it: --number {} --predecessor {}",
+        paths.len(),
+        bundle.number(),
+        directory.display(),
+        bundle.number() + 1,
+        bundle.digest()
+    );
+    Ok(Answer::new(
+        text,
+        json!({"number": bundle.number(), "sha256": bundle.digest(), "files": paths}),
+    ))
 }
 
 /// Whole seconds, so that people can read the text aloud.

@@ -94,12 +94,18 @@ fn subject(profile: &Profile) -> Vec<String> {
             }
             AttributeRule::Request {
                 patterns,
+                except,
                 required,
                 max,
             } => {
                 let need = if *required { "must" } else { "may" };
+                let but = if except.is_empty() {
+                    String::new()
+                } else {
+                    format!(" but not like {}", templates(except))
+                };
                 format!(
-                    "The request {need} name a {name} like {}, {max} at most.",
+                    "The request {need} name a {name} like {}{but}, {max} at most.",
                     templates(patterns)
                 )
             }
@@ -178,12 +184,18 @@ fn content(profile: &Profile) -> Vec<String> {
             UsageRule::Choice {
                 allowed,
                 required,
+                always,
                 default,
             } => {
-                let required = usages(required);
+                let added = if always.is_empty() {
+                    String::new()
+                } else {
+                    format!("; {} is added where it is left out", usages(always))
+                };
                 format!(
-                    "Usages may be {}, always with {required}; without a word {}.",
+                    "Usages may be {}, with {} among them; without a word {}{added}.",
                     usages(allowed),
+                    usages(required),
                     usages(default)
                 )
             }

@@ -1,5 +1,6 @@
 //! `stele profile`: what may be asked for, and trying it out.
 
+mod cfssl;
 mod explain;
 mod trial;
 
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use stele_api::v1;
 use stele_api::v1::profile_service_client::ProfileServiceClient;
-use stele_core::profile::Profile;
+use stele_core::profile::{Profile, lint_samples};
 use stele_core::types::hex;
 
 use crate::connect::{ConnectionArgs, connect};
@@ -38,6 +39,8 @@ pub(crate) enum ProfileCommand {
     },
     /// Judges a CSR under a profile, offline, and shows the certificate or every violation
     Try(Box<trial::TryArgs>),
+    /// Makes profiles of a configuration of cfssl, and lists what has no equivalent
+    ImportCfssl(Box<cfssl::ImportArgs>),
 }
 
 /// Runs the command.
@@ -51,6 +54,7 @@ pub(crate) async fn run(command: &ProfileCommand, connection: &ConnectionArgs) -
             Ok(Answer::new(sentences.join("\n"), json!(sentences)))
         }
         ProfileCommand::Try(args) => trial::run(args),
+        ProfileCommand::ImportCfssl(args) => cfssl::run(args),
     }
 }
 
@@ -63,6 +67,7 @@ fn parse(path: &Path) -> Result<Profile, CliError> {
 fn check(path: &Path) -> Result<Answer, CliError> {
     if !path.is_dir() {
         let profile = parse(path)?;
+        lint_samples(&profile)?;
         let (name, digest) = (profile.name(), profile.digest());
         return Ok(Answer::new(
             format!("{name}: no fault found, sha256 {digest}"),

@@ -14,15 +14,16 @@ use stele_core::request::{KeyProof, SignRequest, Wanted};
 use stele_core::tbs::{parse_certificate, parse_tbs};
 use stele_core::types::{CallerName, KeyName, ProfileName, Serial, Time};
 
+use crate::commands::authority::read_bundle;
 use crate::commands::sign::{context, usage};
 use crate::error::CliError;
 use crate::output::Answer;
-use crate::{certificate, clock, directory, files};
+use crate::{certificate, clock, files};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct TryArgs {
-    /// The authority directory
-    #[arg(long, value_name = "DIR")]
+    /// The authority: its directory, a bundle or a signed file
+    #[arg(long, value_name = "PATH")]
     authority: PathBuf,
     /// The profile
     #[arg(long)]
@@ -55,7 +56,7 @@ pub(crate) struct TryArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &TryArgs) -> Result<Answer, CliError> {
-    let bundle = directory::bundle(&args.authority, 0, None)?;
+    let bundle = read_bundle(&args.authority)?;
     let authority = bundle.authority();
     let profile = authority
         .profile(&args.profile)

@@ -14,7 +14,7 @@ use stele_core::types::RequestId;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::sign::{Outputs, deliver};
+use super::sign::{self, AskArgs, Outputs, deliver};
 use crate::connect::{ConnectionArgs, MAX_MESSAGE, connect};
 use crate::error::CliError;
 use crate::output::Answer;
@@ -23,6 +23,8 @@ use crate::wire::{self, present};
 /// Shows requests and decides about those that wait.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum RequestCommand {
+    /// Asks for a certificate, as `stele sign` does, and leaves fetching it to `stele request get`
+    Submit(Box<AskArgs>),
     /// Lists requests, newest first
     List(ListArgs),
     /// Shows one request: what would be signed, decoded from its bytes, and what the policy says of it
@@ -94,6 +96,7 @@ pub(crate) struct GetArgs {
 pub(crate) async fn run(command: &RequestCommand, connection: &ConnectionArgs) -> Result<Answer, CliError> {
     let channel = connect(connection).await?;
     match command {
+        RequestCommand::Submit(args) => sign::submit(args, &channel).await,
         RequestCommand::List(args) => list(args, &channel).await,
         RequestCommand::Show(which) => show::run(which, &channel).await,
         RequestCommand::Approve(args) => decide::run(args, decide::Word::Approve, &channel).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{IntermediateScript, NamesScript, ROOT_KEY, Role, Script, SubjectScript};
+use super::{IntermediateScript, NamesScript, ROOT_KEY, Role, RootScript, Script, SubjectScript};
 use crate::ceremony::Span;
 use crate::error::Error;
 use crate::names::AttributeType;
@@ -17,7 +17,10 @@ pub(super) fn faults(file: &str, script: &Script) -> Vec<Error> {
     };
     faults.whole(script);
     faults.people(script);
-    faults.subject("root.subject", &script.root.subject, script.rehearsal);
+    if let Some(root) = &script.root {
+        faults.root(root, script);
+    }
+    faults.revocations(script);
     let mut keys = BTreeSet::new();
     for intermediate in &script.intermediates {
         let field = format!("intermediate `{}`", intermediate.key);
@@ -58,25 +61,44 @@ impl Faults<'_> {
                 "an origin of its own: two logs never share one",
             );
         }
-        if script.intermediates.is_empty() {
+        if script.intermediates.is_empty() && !script.continues {
             self.add("intermediate", "none", "one for each key in the signer's request");
         }
-        for (field, span) in [
-            ("approval_expiry", script.approval_expiry),
-            ("root.validity", script.root.validity),
-            ("root_crl.validity", script.root_crl.validity),
-        ] {
-            self.positive(field, span);
-        }
-        if script.root_crl.validity.seconds() > script.root.validity.seconds() {
+        if script.root.is_none() && !script.continues {
             self.add(
-                "root_crl.validity",
-                &script.root_crl.validity.to_string(),
-                "at most the root's validity",
+                "root",
+                "none",
+                "[root], or `continues = true` for a later ceremony of a log that has one",
             );
         }
+        self.positive("approval_expiry", script.approval_expiry);
+        self.positive("root_crl.validity", script.root_crl.validity);
         if script.backdate.seconds() > 86_400 {
             self.add("backdate", &script.backdate.to_string(), "at most 1d");
+        }
+    }
+
+    fn root(&mut self, root: &RootScript, script: &Script) {
+        self.subject("root.subject", &root.subject, script.rehearsal);
+        self.positive("root.validity", root.validity);
+        if script.root_crl.validity.seconds() > root.validity.seconds() {
+            let found = script.root_crl.validity.to_string();
+            self.add("root_crl.validity", &found, "at most the root's validity");
+        }
+    }
+
+    fn revocations(&mut self, script: &Script) {
+        if !script.revocations.is_empty() && !script.continues {
+            let permitted = "none: the first ceremony has issued nothing";
+            self.add("revoke", "a revocation", permitted);
+        }
+        let mut serials = BTreeSet::new();
+        for revocation in &script.revocations {
+            let field = format!("revoke `{}`", revocation.serial);
+            self.line(&format!("{field}.because"), &revocation.because, 200);
+            if !serials.insert(&revocation.serial) {
+                self.add(&format!("{field}.serial"), "a second time", "each serial once");
+            }
         }
     }
 
@@ -103,28 +125,8 @@ impl Faults<'_> {
     fn intermediate(&mut self, field: &str, intermediate: &IntermediateScript, script: &Script) {
         self.subject(&format!("{field}.subject"), &intermediate.subject, script.rehearsal);
         self.positive(&format!("{field}.validity"), intermediate.validity);
-        if intermediate.validity.seconds() > script.root.validity.seconds() {
-            let permitted = format!("at most {}, the root's", script.root.validity);
-            self.add(
-                &format!("{field}.validity"),
-                &intermediate.validity.to_string(),
-                &permitted,
-            );
-        }
-        if let Some(room) = script.root.path_length.filter(|room| *room <= intermediate.path_length) {
-            let found = intermediate.path_length.to_string();
-            self.add(
-                &format!("{field}.path_length"),
-                &found,
-                &format!("less than the root's, {room}"),
-            );
-        }
-        if intermediate.subject.subject(false) == script.root.subject.subject(false) {
-            self.add(
-                &format!("{field}.subject"),
-                "the root's subject",
-                "a subject of its own",
-            );
+        if let Some(root) = &script.root {
+            self.below(field, intermediate, root);
         }
         self.names(&format!("{field}.permitted"), &intermediate.permitted);
         self.names(&format!("{field}.excluded"), &intermediate.excluded);
@@ -137,6 +139,33 @@ impl Faults<'_> {
                     "http:// and printable ASCII",
                 );
             }
+        }
+    }
+
+    /// What must fit the root; where the root stands in the log only, `draw` looks at its certificate.
+    fn below(&mut self, field: &str, intermediate: &IntermediateScript, root: &RootScript) {
+        if intermediate.validity.seconds() > root.validity.seconds() {
+            let permitted = format!("at most {}, the root's", root.validity);
+            self.add(
+                &format!("{field}.validity"),
+                &intermediate.validity.to_string(),
+                &permitted,
+            );
+        }
+        if let Some(room) = root.path_length.filter(|room| *room <= intermediate.path_length) {
+            let found = intermediate.path_length.to_string();
+            self.add(
+                &format!("{field}.path_length"),
+                &found,
+                &format!("less than the root's, {room}"),
+            );
+        }
+        if intermediate.subject.subject(false) == root.subject.subject(false) {
+            self.add(
+                &format!("{field}.subject"),
+                "the root's subject",
+                "a subject of its own",
+            );
         }
     }
 
@@ -215,6 +244,7 @@ fn is_dns_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    const LATER: &str = include_str!("../../../../../softhsm/demo/later-ceremony.toml");
     const DEMO: &str = include_str!("../../../../../softhsm/demo/ceremony.toml");
 
     fn errors(text: &str) -> String {
@@ -256,6 +286,11 @@ mod tests {
                 "two capital letters",
             ),
             ("signer_origin = \"", "signer_origin = \"a b", "origin"),
+            (
+                "[root_crl]",
+                "[[revoke]]\nserial = \"01ff\"\nreason = \"superseded\"\nbecause = \"x\"\n[root_crl]",
+                "has issued nothing",
+            ),
         ] {
             assert!(DEMO.contains(from), "{from}");
             let found = errors(&DEMO.replacen(from, to, 1));
@@ -267,13 +302,28 @@ mod tests {
     }
 
     #[test]
+    fn a_later_script_needs_neither_root_nor_intermediates() {
+        let script = Script::parse("later.toml", LATER).unwrap();
+        assert!(script.continues && script.root.is_none());
+        let bare = LATER.split("[[intermediate]]").next().unwrap();
+        let people = LATER.split_once("[[participant]]").unwrap().1;
+        let crl_only = format!("{bare}[[participant]]{people}");
+        assert!(Script::parse("s", &crl_only).unwrap().intermediates.is_empty());
+        let first = errors(&crl_only.replacen("continues = true", "continues = false", 1));
+        assert!(
+            first.contains("[root], or `continues = true`") && first.contains("intermediate"),
+            "{first}"
+        );
+    }
+
+    #[test]
     fn a_rehearsal_says_so_in_every_subject_and_has_room_for_it() {
         let script = Script::parse("s", &DEMO.replacen("rehearsal = false", "rehearsal = true", 1)).unwrap();
         for subject in script
             .intermediates
             .iter()
             .map(|i| &i.subject)
-            .chain([&script.root.subject])
+            .chain(script.root.iter().map(|root| &root.subject))
         {
             let subject = subject.subject(script.rehearsal);
             assert!(

@@ -1,16 +1,40 @@
 //! Manifest, script, request, plan, papers: whether each is what the log and the others make it.
 
-use super::{Read, file, manifest, name, output_name, same, signature_name, text};
+use super::{
+    Read, file, manifest, name, output_name, recorded_revocation, revocation_name, same, signature_name, text,
+};
 use crate::audit::{Options, Verifier};
-use crate::ceremony::{CeremonyFile, Drawing, Manifest, Minutes, draw, minutes, readable_plan};
+use crate::ceremony::{CeremonyFile, Drawing, Facts, Manifest, Minutes, WholeLog, draw, minutes, readable_plan};
 use crate::error::Error;
-use crate::types::Digest;
+use crate::types::{Digest, OperatorName, SignedText};
 
 /// So many of the auditor's findings are shown; one is enough to refuse.
 const SHOWN: usize = 10;
 
 /// The subject of the note that holds the script's digest.
 const SCRIPT_NOTE: &str = "script";
+
+/// Checks every promise of a ceremony's log. The auditor's verifier shares no code with whoever wrote it.
+///
+/// # Errors
+/// With the first findings.
+pub fn audited(log: &WholeLog, facts: &Facts) -> Result<(), Error> {
+    let options = Options {
+        bundle_digest: facts.bundles.first().map(|found| found.body.sha256),
+        anchors: vec![log.checkpoint().clone()],
+        verified: 0,
+    };
+    let mut verifier = Verifier::new(facts.genesis.vkey.parse()?, options);
+    for entry in log.entries() {
+        verifier.entry(entry, None);
+    }
+    let report = verifier.finish(log.note());
+    if report.is_clean() {
+        return Ok(());
+    }
+    let findings = report.findings.iter().take(SHOWN).map(ToString::to_string);
+    Err(Error::unverified("log", findings.collect::<Vec<_>>().join("; ")))
+}
 
 impl Read<'_> {
     /// Every file is listed and of a known name; whatever is not verified below has no place in a transcript.
@@ -46,12 +70,12 @@ impl Read<'_> {
             name::SCRIPT,
             name::REQUEST,
             name::BUNDLE,
-            name::BUNDLE_TEXT,
             name::PLAN,
             name::PLAN_TEXT,
             name::READABLE,
             name::MINUTES,
             name::VKEY,
+            name::ROOT,
         ];
         let outputs = self
             .plan
@@ -59,22 +83,28 @@ impl Read<'_> {
             .iter()
             .map(|step| output_name(step.purpose, &step.subject_key));
         let mut expected: Vec<String> = fixed.into_iter().map(str::to_owned).chain(outputs).collect();
-        for (text, signers) in [
-            (name::BUNDLE_TEXT, self.bundle_signers()?),
-            (name::PLAN_TEXT, self.plan_signers()?),
-        ] {
-            expected.extend(
-                signers
-                    .iter()
-                    .map(|(operator, _)| signature_name(text, operator.as_str())),
-            );
+        let mut signed = vec![(name::PLAN_TEXT.to_owned(), self.plan_signers()?)];
+        if self.facts.first_bundle_is_new() {
+            expected.push(name::BUNDLE_TEXT.to_owned());
+            signed.push((name::BUNDLE_TEXT.to_owned(), self.bundle_signers()?));
+        }
+        for revocation in &self.script.revocations {
+            let text = revocation_name(&revocation.serial);
+            expected.push(text.clone());
+            if let Some(recorded) = recorded_revocation(&self.facts, revocation) {
+                signed.push((text, self.revocation_signers(recorded)?));
+            }
+        }
+        for (text, signers) in signed {
+            let file = |(operator, _): &(OperatorName, SignedText)| signature_name(&text, operator.as_str());
+            expected.extend(signers.iter().map(file));
         }
         Ok(expected)
     }
 
     pub(super) fn closed(&self) -> Result<(), Error> {
         let digest = Digest::of(file(self.files, name::MANIFEST)?);
-        if self.facts.closed != Some(digest) {
+        if self.facts.sitting.closed != Some(digest) {
             return Err(Error::unverified(
                 name::MANIFEST,
                 "the log does not close over its digest",
@@ -89,32 +119,22 @@ impl Read<'_> {
         Ok(())
     }
 
-    /// The auditor's verifier shares no code with the checks below, nor with whoever wrote the log.
     pub(super) fn audited(&self) -> Result<(), Error> {
-        let options = Options {
-            bundle_digest: Some(self.bundle.digest()),
-            anchors: vec![self.log.checkpoint().clone()],
-            verified: 0,
-        };
-        let mut verifier = Verifier::new(self.vkey.parse()?, options);
-        for entry in self.log.entries() {
-            verifier.entry(entry, None);
-        }
-        let report = verifier.finish(self.log.note());
-        if report.is_clean() {
-            return Ok(());
-        }
-        let findings = report.findings.iter().take(SHOWN).map(ToString::to_string);
-        Err(Error::unverified("log", findings.collect::<Vec<_>>().join("; ")))
+        audited(&self.log, &self.facts)
     }
 
     pub(super) fn script_bound(&self) -> Result<(), Error> {
         let digest = Digest::of(file(self.files, name::SCRIPT)?);
-        if self.plan.script_sha256 != digest || !self.facts.noted(SCRIPT_NOTE, &digest.to_string()) {
+        if self.plan.script_sha256 != digest || !self.facts.sitting.noted(SCRIPT_NOTE, &digest.to_string()) {
             return Err(Error::unverified(
                 name::SCRIPT,
                 "plan and log do not both hold its digest",
             ));
+        }
+        let later = self.facts.number() > 1;
+        if self.script.continues != later {
+            let found = format!("continues = {}", self.script.continues);
+            return Err(Error::malformed(name::SCRIPT, found, later.to_string()));
         }
         Ok(())
     }
@@ -122,6 +142,7 @@ impl Read<'_> {
     pub(super) fn request(&self) -> Result<(), Error> {
         let recorded = self
             .facts
+            .sitting
             .request
             .as_ref()
             .ok_or_else(|| Error::unverified(name::REQUEST, "the log does not hold it"))?;
@@ -152,6 +173,7 @@ impl Read<'_> {
             bundle_sha256: self.bundle.digest(),
             root: self.facts.root_key()?,
             request: &self.request.check()?,
+            standing: &self.facts.standing(self.plan.drawn_at)?,
             now: self.plan.drawn_at,
         };
         let serials = self.plan.steps.iter().filter_map(|step| step.serial.as_ref());
@@ -176,9 +198,9 @@ impl Read<'_> {
             script: &self.script,
             plan: &self.plan,
             plan_sha256: self.plan_sha256,
-            vkey: &self.vkey,
+            facts: &self.facts,
             root_sha256: Digest::of(&self.root()?),
-        });
+        })?;
         same(
             name::MINUTES,
             text(self.files, name::MINUTES)?.as_bytes(),

@@ -14,14 +14,19 @@ use crate::types::{Digest, OperatorName, SignedText, Time};
 
 impl Read<'_> {
     pub(super) fn bundle_signers(&self) -> Result<Vec<(OperatorName, SignedText)>, Error> {
-        let texts = self.facts.bundle.iter().flat_map(|found| &found.body.texts);
+        let texts = self
+            .facts
+            .bundles
+            .first()
+            .into_iter()
+            .flat_map(|found| &found.body.texts);
         texts
             .map(|text| Ok((signer::<BundleText>(self.bundle.authority(), text)?, text.clone())))
             .collect()
     }
 
     pub(super) fn plan_signers(&self) -> Result<Vec<(OperatorName, SignedText)>, Error> {
-        let texts = self.facts.plan.iter().flat_map(|found| &found.body.texts);
+        let texts = self.facts.sitting.plan.iter().flat_map(|found| &found.body.texts);
         texts
             .map(|text| Ok((signer::<PlanText>(self.bundle.authority(), text)?, text.clone())))
             .collect()
@@ -29,7 +34,7 @@ impl Read<'_> {
 
     pub(super) fn bundle_signed(&self) -> Result<(), Error> {
         let missing = || Error::unverified(name::BUNDLE, "the log does not hold it");
-        let found = self.facts.bundle.as_ref().ok_or_else(missing)?;
+        let found = self.facts.bundles.last().ok_or_else(missing)?;
         let recorded = found.body.bundle.resolve(&self.facts)?;
         same(name::BUNDLE, file(self.files, name::BUNDLE)?, &recorded)?;
         if found.body.sha256 != self.bundle.digest() || found.body.number != self.bundle.number() {
@@ -50,7 +55,7 @@ impl Read<'_> {
 
     pub(super) fn plan_signed(&self) -> Result<(), Error> {
         let missing = || Error::unverified(name::PLAN, "the log does not hold it");
-        let found = self.facts.plan.as_ref().ok_or_else(missing)?;
+        let found = self.facts.sitting.plan.as_ref().ok_or_else(missing)?;
         same(
             name::PLAN,
             file(self.files, name::PLAN)?,
@@ -86,6 +91,7 @@ impl Read<'_> {
         let bad = |why: &str| Error::unverified(&what, why);
         let attempts = self
             .facts
+            .sitting
             .attempts
             .get(&step.step)
             .map(Vec::as_slice)
@@ -122,7 +128,7 @@ impl Read<'_> {
         let what = format!("step {}, intent {}", step.step, attempt.intent.index);
         let intent = &attempt.intent.body;
         same(&what, &intent.tbs.resolve(&self.facts)?, &step.tbs.0)?;
-        let plan = self.facts.plan.as_ref().map(|found| found.index);
+        let plan = self.facts.sitting.plan.as_ref().map(|found| found.index);
         let request = Plan::request(self.plan_sha256, step.step)?;
         let fits = matches!(intent.authority, Authority::Plan { plan: at, step: number } if Some(at) == plan && number == step.step)
             && (&intent.request.id, &intent.request.caller, intent.request.digest)

@@ -110,7 +110,12 @@ pub(super) fn usages(proposal: &Proposal, rule: &UsageRule, v: &mut Vec<Violatio
     }
     let chosen = match rule {
         UsageRule::Fixed(set) => set.clone(),
-        UsageRule::Choice { required, default, .. } => {
+        UsageRule::Choice {
+            required,
+            always,
+            default,
+            ..
+        } => {
             let chosen = asked.unwrap_or_else(|| default.clone());
             for usage in required.difference(&chosen) {
                 v.push(Violation::new(
@@ -120,6 +125,7 @@ pub(super) fn usages(proposal: &Proposal, rule: &UsageRule, v: &mut Vec<Violatio
                     format!("`{}` among them", usage.name()),
                 ));
             }
+            let chosen = &chosen | always;
             if chosen.is_empty() {
                 v.push(Violation::new(
                     "usages",

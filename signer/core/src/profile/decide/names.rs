@@ -74,15 +74,23 @@ fn attribute(
         },
         AttributeRule::Request {
             patterns,
+            except,
             required,
             max,
         } => {
-            for value in asked.iter().filter(|a| !patterns.iter().any(|p| p.matches(a, context))) {
+            let fits_one = |templates: &[Template], value: &str| templates.iter().any(|t| t.matches(value, context));
+            for value in asked.iter().filter(|a| !fits_one(patterns, a) || fits_one(except, a)) {
+                let but = if except.is_empty() {
+                    String::new()
+                } else {
+                    format!(", but not {}", join(except))
+                };
+                let permitted = format!("{}{but}", join(patterns));
                 v.push(Violation::new(
                     field,
                     "attribute-not-permitted",
                     quoted(value),
-                    join(patterns),
+                    permitted,
                 ));
             }
             if *required && asked.is_empty() {

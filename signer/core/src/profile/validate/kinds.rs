@@ -15,9 +15,9 @@ pub(super) fn usages(c: &mut Checker<'_>, raw: &RawUsages) -> UsageRule {
     let rule = match (&raw.fixed, &raw.allowed) {
         (Some(fixed), None) => {
             c.require(
-                raw.required.is_none() && raw.default.is_none(),
+                raw.required.is_none() && raw.always.is_none() && raw.default.is_none(),
                 "usages",
-                "`required` or `default` beside `fixed`",
+                "`required`, `always` or `default` beside `fixed`",
                 "them beside `allowed` only",
             );
             UsageRule::Fixed(fixed.clone())
@@ -25,6 +25,7 @@ pub(super) fn usages(c: &mut Checker<'_>, raw: &RawUsages) -> UsageRule {
         (None, Some(allowed)) => UsageRule::Choice {
             allowed: allowed.clone(),
             required: raw.required.clone().unwrap_or_default(),
+            always: raw.always.clone().unwrap_or_default(),
             default: raw.default.clone().unwrap_or_default(),
         },
         _ => {
@@ -39,15 +40,18 @@ pub(super) fn usages(c: &mut Checker<'_>, raw: &RawUsages) -> UsageRule {
     if let UsageRule::Choice {
         allowed,
         required,
+        always,
         default,
     } = &rule
     {
-        c.require(
-            required.is_subset(allowed),
-            "usages.required",
-            list(required),
-            format!("some of {}", list(allowed)),
-        );
+        for (key, set) in [("usages.required", required), ("usages.always", always)] {
+            c.require(
+                set.is_subset(allowed),
+                key,
+                list(set),
+                format!("some of {}", list(allowed)),
+            );
+        }
         c.require(
             default.is_subset(allowed) && required.is_subset(default),
             "usages.default",
@@ -73,7 +77,7 @@ pub(super) fn kind(c: &mut Checker<'_>, raw: &RawProfile, usages: &UsageRule) ->
         c.require(
             usages.certain().contains(&Usage::CertSign),
             "usages",
-            list(usages.certain()),
+            list(&usages.certain()),
             "`cert sign` always, for an intermediate",
         );
         c.require(
@@ -134,7 +138,7 @@ pub(super) fn kind(c: &mut Checker<'_>, raw: &RawProfile, usages: &UsageRule) ->
         c.require(
             usages.certain().contains(&usage),
             "usages",
-            list(usages.certain()),
+            list(&usages.certain()),
             format!("`{}` always, for this kind", usage.name()),
         );
     };

@@ -101,7 +101,8 @@ impl Web {
 
     async fn fetch(&self, path: &str, most: u64) -> Result<(StatusCode, Vec<u8>), Cause> {
         // A server may have closed a connection that waited; a new one then tells.
-        if let Some(waiting) = self.idle().pop()
+        let waiting = self.idle().pop();
+        if let Some(waiting) = waiting
             && let Ok(answer) = self.exchange(waiting, path, most).await
         {
             return Ok(answer);

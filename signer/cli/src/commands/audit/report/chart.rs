@@ -76,7 +76,7 @@ impl Chart {
         html.raw("<figure><svg class=\"bars\" role=\"img\" aria-label=\"Certificates over time\" viewBox=\"0 0 ");
         html.xy(WIDTH).raw(" ").xy(HEIGHT).raw("\">");
         for step in 0..=4_u64 {
-            if step * top % 4 != 0 {
+            if !(step * top).is_multiple_of(4) {
                 continue;
             }
             let (value, y) = (top * step / 4, HEIGHT - BOTTOM - (top * step / 4) as f64 * scale);

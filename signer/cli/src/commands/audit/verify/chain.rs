@@ -1,13 +1,11 @@
 //! Several logs: each is opened with a key that another one names, and must be what the others saw of it.
 
-use std::collections::HashSet;
-
-use stele_core::audit::{Estate, Options, OtherLog};
+use stele_core::audit::{Estate, Imported, Options, OtherLog};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier, open};
 use stele_core::types::Digest;
 
 use super::super::log::{FileFinding, Log, Place};
-use super::run::{Observer, Verified, first_entry, root_at, verify_log};
+use super::run::{Observer, SMALL_LOG, Verified, first_entry, root_at, verify_log};
 use super::state::State;
 use crate::connect::Settings;
 use crate::error::CliError;
@@ -24,16 +22,18 @@ impl Chain {
         self.findings.is_empty() && self.logs.iter().all(Verified::is_clean)
     }
 
-    /// Whether a certificate that this log imported was looked up in the log that issued it.
-    pub(super) fn looks_up(&self, log: &Verified) -> bool {
-        self.logs.iter().any(|other| names(log, other))
+    /// The log that a CA certificate was imported from, where it was given: that of the last import before it.
+    pub(super) fn source(&self, log: &Verified, imported: &Imported) -> Option<&Verified> {
+        let before = log
+            .report
+            .other_logs
+            .iter()
+            .filter(|other| other.index < imported.index);
+        let from = before.max_by_key(|other| other.index)?;
+        self.logs
+            .iter()
+            .find(|other| other.report.origin == from.origin.as_str() && other.report.size <= SMALL_LOG)
     }
-}
-
-/// Whether `log` holds a checkpoint of `other`.
-fn names(log: &Verified, other: &Verified) -> bool {
-    let others = &log.report.other_logs;
-    others.iter().any(|o| o.origin.as_str() == other.report.origin)
 }
 
 /// Verifies every log: the one that `verifier` opens, then those whose keys it names, and so on. The observer sees the
@@ -57,27 +57,22 @@ pub(in crate::commands::audit) fn verify_all(
         logs: Vec::new(),
         findings: Vec::new(),
     };
-    let mut bundle_digest = bundle_digest;
     let mut keys = vec![(verifier, None)];
-    while let Some((key, estate)) = keys.pop() {
-        let Some(at) = waiting.iter().position(|(_, log)| is_of(log, &key)) else {
-            continue;
-        };
-        let (place, log) = waiting.remove(at);
-        let mut options = since.options(&key)?;
-        options.bundle_digest = bundle_digest.take();
-        let mut verified = verify_log(place, log, (key, estate), options, observer.take())?;
-        let others = verified
-            .report
-            .other_logs
-            .iter()
-            .filter_map(|o| o.vkey.parse::<NoteVerifier>().ok());
-        keys.extend(others.map(|key| (key, None)));
-        // The next epoch is verified next, with what this one left.
-        if let Some(key) = next_epoch(verified.estate.as_ref(), &waiting)? {
-            keys.push((key, verified.estate.take()));
+    while let Some((key, mut estate)) = keys.pop() {
+        // Copies of one log are each verified.
+        while let Some(at) = waiting.iter().position(|(_, log)| is_of(log, &key)) {
+            let (place, log) = waiting.remove(at);
+            let mut options = since.options(&key)?;
+            options.bundle_digest = bundle_digest.filter(|_| chain.logs.is_empty());
+            let mut verified = verify_log(place, log, (key.clone(), estate.take()), options, observer.take())?;
+            let named = verified.report.other_logs.iter();
+            keys.extend(named.filter_map(|o| o.vkey.parse().ok()).map(|key| (key, None)));
+            // The next epoch is verified next, with what this one left.
+            if let Some(key) = next_epoch(verified.estate.as_ref(), &waiting)? {
+                keys.push((key, verified.estate.take()));
+            }
+            chain.logs.push(verified);
         }
-        chain.logs.push(verified);
     }
     if chain.logs.is_empty() {
         return Err(none_opens(&waiting));
@@ -138,26 +133,17 @@ fn cross_check(chain: &mut Chain) -> Result<(), CliError> {
         }
     }
     for (at, log) in chain.logs.iter().enumerate() {
-        let others: Vec<&Verified> = chain.logs.iter().filter(|other| names(log, other)).collect();
-        if others.is_empty() {
-            continue;
-        }
-        let issued: HashSet<&Digest> = others.iter().flat_map(|other| &other.issued).collect();
-        for imported in log
-            .report
-            .imported
-            .iter()
-            .filter(|i| !issued.contains(&i.certificate_sha256))
-        {
-            let what = format!("record {}", imported.index);
-            let certificate = format!(
-                "a certificate of {} with sha256 {}",
-                imported.key, imported.certificate_sha256
-            );
-            found.push((
-                at,
-                FileFinding::new(what, certificate, "one that the ceremony's log issued"),
-            ));
+        for imported in &log.report.imported {
+            let Some(other) = chain.source(log, imported) else {
+                continue;
+            };
+            if !other.issued.contains(&imported.certificate_sha256) {
+                let what = format!("record {}", imported.index);
+                let sha256 = imported.certificate_sha256;
+                let certificate = format!("a certificate of {} with sha256 {sha256}", imported.key);
+                let expected = format!("one that {} issued", other.report.origin);
+                found.push((at, FileFinding::new(what, certificate, expected)));
+            }
         }
     }
     for (at, finding) in found {

@@ -7,7 +7,7 @@ use stele_core::checkpoint::tile::{FULL_WIDTH, TileKind, TilePath, decode_bundle
 use stele_core::checkpoint::tiler::{HashTiler, TileFile};
 use stele_core::checkpoint::{Checkpoint, NoteVerifier};
 use stele_core::merkle::Hash;
-use stele_core::record::{Body, Record};
+use stele_core::record::Record;
 use stele_core::types::Digest;
 
 use super::super::log::{FileFinding, Log, Place};
@@ -36,7 +36,7 @@ impl Verified {
 }
 
 /// Beyond so many entries nobody looks for CA certificates: it is no ceremony's log.
-const SMALL_LOG: u64 = 100_000;
+pub(super) const SMALL_LOG: u64 = 100_000;
 /// Signatures that a core verifies at a time.
 const CHECKS: usize = 32;
 
@@ -160,7 +160,7 @@ impl Pass<'_, '_> {
     fn entries(&mut self, seen: u64) -> Result<(), CliError> {
         let mut progress = Progress::new("verify");
         let (log, size) = (self.log, self.size);
-        let wanted = self.observer.is_some() || size <= SMALL_LOG;
+        let wanted = self.observer.is_some();
         let begin = |number| read_bundle(log, number, size, seen, wanted);
         let check =
             |checks: Vec<SignatureCheck>| -> Vec<Finding> { checks.iter().filter_map(SignatureCheck::run).collect() };
@@ -204,9 +204,12 @@ impl Pass<'_, '_> {
         let mut checks = Vec::new();
         for (one, record) in examined {
             let leaf = one.leaf();
+            if self.size <= SMALL_LOG {
+                self.issued.extend(one.issued());
+            }
             checks.extend(self.verifier.admit(one));
-            if let Some(record) = record {
-                self.observe(record);
+            if let (Some(record), Some(observer)) = (record, &mut self.observer) {
+                observer(record);
             }
             for tile in self.tiler.push(leaf)? {
                 self.compare(tile, leaves.as_deref())?;
@@ -227,17 +230,6 @@ impl Pass<'_, '_> {
             jobs.push(std::mem::replace(&mut checks, rest));
         }
         Ok(Judged::More(jobs))
-    }
-
-    fn observe(&mut self, record: Record) {
-        if self.size <= SMALL_LOG
-            && let Body::Issued(issued) = &record.body
-        {
-            self.issued.insert(issued.sha256);
-        }
-        if let Some(observer) = &mut self.observer {
-            observer(record);
-        }
     }
 
     fn find(&mut self, tile: TilePath, found: impl Into<String>, expected: impl Into<String>) {

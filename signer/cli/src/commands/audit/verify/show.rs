@@ -40,7 +40,7 @@ pub(in crate::commands::audit) fn describe(log: &Verified, chain: &Chain, digest
         ));
     }
     for imported in &report.imported {
-        let ceremony = if chain.looks_up(log) {
+        let ceremony = if chain.source(log, imported).is_some() {
             "looked up in the ceremony's log"
         } else {
             "issued in the ceremony's log: give its transcript too, to check it there"

@@ -1,5 +1,7 @@
 //! `stele csr new`: a key and a certificate request, for people who would otherwise look up openssl's options.
 
+mod cfssl;
+
 use std::path::PathBuf;
 
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
@@ -51,6 +53,39 @@ pub(crate) struct NewArgs {
     /// A subject alternative name, dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS
     #[arg(long = "san", value_name = "FORM:NAME")]
     sans: Vec<San>,
+    /// Takes algorithm and names from a request of cfssl, often called csr.json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["algorithm", "cn", "org", "org_unit", "country", "sans"])]
+    cfssl: Option<PathBuf>,
+}
+
+/// What is to be made.
+struct Wish {
+    algorithm: KeyAlgorithm,
+    subject: Vec<(DnType, String)>,
+    sans: Vec<San>,
+    /// What of the wish no request can say.
+    notes: Vec<String>,
+}
+
+impl Wish {
+    fn new(args: &NewArgs) -> Result<Self, CliError> {
+        if let Some(path) = &args.cfssl {
+            return cfssl::wish(path, &files::read(path)?);
+        }
+        let attributes = [
+            (DnType::CountryName, &args.country),
+            (DnType::OrganizationName, &args.org),
+            (DnType::OrganizationalUnitName, &args.org_unit),
+            (DnType::CommonName, &args.cn),
+        ];
+        let present = |(kind, value): (DnType, &Option<String>)| Some((kind, value.clone()?));
+        Ok(Self {
+            algorithm: args.algorithm,
+            subject: attributes.into_iter().filter_map(present).collect(),
+            sans: args.sans.clone(),
+            notes: Vec::new(),
+        })
+    }
 }
 
 fn algorithm(word: &str) -> Result<KeyAlgorithm, String> {
@@ -62,9 +97,10 @@ fn algorithm(word: &str) -> Result<KeyAlgorithm, String> {
 pub(crate) fn run(command: &CsrCommand) -> Result<Answer, CliError> {
     let CsrCommand::New(args) = command;
     files::require_absent([args.key_out.as_path(), args.out.as_path()])?;
+    let wish = Wish::new(args)?;
     let failed = |e: rcgen::Error| CliError::Usage(format!("the request cannot be made: {e}"));
-    let key = key(args.algorithm).map_err(failed)?;
-    let request = params(args)?.serialize_request(&key).map_err(failed)?;
+    let key = key(wish.algorithm).map_err(failed)?;
+    let request = params(&wish)?.serialize_request(&key).map_err(failed)?;
     // What we hand out must pass what we would check when it comes back.
     let csr = Csr::prove(request.der(), &Limits::default())?;
     let private = version_1(key.serialized_der()).map_err(|e| CliError::Defect(e.to_string()))?;
@@ -72,12 +108,19 @@ pub(crate) fn run(command: &CsrCommand) -> Result<Answer, CliError> {
     files::create(&args.out, request.pem().map_err(failed)?.as_bytes())?;
     let digest = csr.public_key().digest();
     let text = format!(
-        "a new {} key and its request, key sha256 {digest}\nwritten: {}, {}",
-        args.algorithm,
+        "a new {} key and its request, key sha256 {digest}\nwritten: {}, {}{}",
+        wish.algorithm,
         args.key_out.display(),
-        args.out.display()
+        args.out.display(),
+        wish.notes
+            .iter()
+            .map(|note| format!("\nleft out: {note}"))
+            .collect::<String>()
     );
-    let json = json!({"algorithm": args.algorithm, "spki_sha256": digest, "key": args.key_out, "csr": args.out});
+    let mut json = json!({"algorithm": wish.algorithm, "spki_sha256": digest, "key": args.key_out, "csr": args.out});
+    if let Some(all) = json.as_object_mut().filter(|_| !wish.notes.is_empty()) {
+        all.insert("left_out".to_owned(), json!(wish.notes));
+    }
     Ok(Answer::new(text, json))
 }
 
@@ -110,20 +153,13 @@ fn version_1(pkcs8: &[u8]) -> Result<Vec<u8>, der::Error> {
     info.to_der()
 }
 
-fn params(args: &NewArgs) -> Result<CertificateParams, CliError> {
+fn params(wish: &Wish) -> Result<CertificateParams, CliError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    for (kind, value) in [
-        (DnType::CountryName, &args.country),
-        (DnType::OrganizationName, &args.org),
-        (DnType::OrganizationalUnitName, &args.org_unit),
-        (DnType::CommonName, &args.cn),
-    ] {
-        if let Some(value) = value {
-            params.distinguished_name.push(kind, value.as_str());
-        }
+    for (kind, value) in &wish.subject {
+        params.distinguished_name.push(kind.clone(), value.as_str());
     }
-    params.subject_alt_names = args.sans.iter().map(general_name).collect::<Result<_, _>>()?;
+    params.subject_alt_names = wish.sans.iter().map(general_name).collect::<Result<_, _>>()?;
     Ok(params)
 }
 
