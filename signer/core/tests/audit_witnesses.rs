@@ -65,6 +65,7 @@ fn ca_intent(s: &mut Signer) -> (u64, Intent) {
         operator: "alice".parse().unwrap(),
         approve: true,
         text: text.clone(),
+        comment: None,
     }));
     let intent = approved(&wanted, proposed, vec![text]);
     (s.log.push(Body::Intent(Box::new(intent.clone()))), intent)
