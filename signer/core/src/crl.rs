@@ -44,21 +44,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "key-compromise",
-            Self::CaCompromise => "ca-compromise",
-            Self::AffiliationChanged => "affiliation-changed",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessation-of-operation",
-            Self::CertificateHold => "certificate-hold",
-            Self::PrivilegeWithdrawn => "privilege-withdrawn",
-        }
-    }
-
     /// The reason with this CRLReason code, if it is one of a full CRL.
     #[must_use]
     pub fn of_code(code: u8) -> Option<Self> {
@@ -73,6 +58,21 @@ impl Reason {
             Self::PrivilegeWithdrawn,
         ];
         all.into_iter().find(|reason| *reason as u8 == code)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::CaCompromise => "ca-compromise",
+            Self::AffiliationChanged => "affiliation-changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+            Self::CertificateHold => "certificate-hold",
+            Self::PrivilegeWithdrawn => "privilege-withdrawn",
+        }
     }
 }
 

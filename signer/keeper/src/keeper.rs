@@ -47,11 +47,11 @@ pub(crate) struct Keeper {
     pub(crate) genesis: Genesis,
     /// Readers of the log.
     pub(crate) readers: Readers,
+    /// Ends the process when a call of the module hangs.
+    pub(crate) watch: Arc<Watchdog>,
     /// The open connections.
     pub(crate) connections: Connections,
     recent: RecentHashes,
-    /// Ends the process when a call of the module hangs.
-    pub(crate) watch: Arc<Watchdog>,
     first_bundle: Option<Digest>,
     token: Arc<Token>,
     keys: RwLock<BTreeMap<KeyName, TokenKey>>,
@@ -118,8 +118,8 @@ impl Keeper {
         let (jobs, receiver) = sync_channel(QUEUE);
         let token = Arc::new(token);
         let instance = stele_core::types::hex(&token.random(8)?);
-        let recent = ledger.recent_hashes();
         let watch = Arc::new(Watchdog::start(config.limits.module_call())?);
+        let recent = ledger.recent_hashes();
         let threads = spawn(
             ledger,
             &shared,
@@ -135,8 +135,8 @@ impl Keeper {
             instance,
             genesis,
             readers,
-            recent,
             watch,
+            recent,
             first_bundle: config.first_bundle,
             token,
             keys: RwLock::new(keys),

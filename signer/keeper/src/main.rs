@@ -96,15 +96,6 @@ enum Command {
         /// The directory.
         directory: PathBuf,
     },
-    /// Write a request for a ceremony, with the CSR of every CA key that the log has.
-    Request {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-        /// The request.
-        #[arg(long)]
-        out: PathBuf,
-    },
     /// Serve the socket until told to end.
     Run {
         /// The configuration file.
@@ -142,7 +133,6 @@ fn main() -> ExitCode {
         }
         Command::Backup { config, file } => Config::load(&config).and_then(|(c, _)| store::backup(&c, &file)),
         Command::Export { config, directory } => Config::load(&config).and_then(|(c, _)| store::export(&c, &directory)),
-        Command::Request { config, out } => Config::load(&config).and_then(|(c, _)| store::request(&c, &out)),
         Command::Run { config, end_with_stdin } => {
             Config::load(&config).and_then(|(c, digest)| run(&c, digest, end_with_stdin))
         }

@@ -250,13 +250,13 @@ impl Config {
         ] {
             *place = base.join(&*place);
         }
+        config.exports.iter_mut().for_each(|place| *place = base.join(&*place));
         for list in &config.keys.blocklists {
             let path = base.join(list);
             let text = std::fs::read_to_string(&path).map_err(|cause| SignerError::file(&path, cause))?;
             let list = Blocklist::parse(&path.display().to_string(), &text)?;
             config.keys.blocklist = std::mem::take(&mut config.keys.blocklist).and(list);
         }
-        config.exports.iter_mut().for_each(|place| *place = base.join(&*place));
         config.witnessing.ca_file = config.witnessing.ca_file.map(|file| base.join(file));
         if let Some(spawn) = &mut config.keeper.spawn {
             spawn.binary = base.join(&spawn.binary);

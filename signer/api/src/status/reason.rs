@@ -142,9 +142,6 @@ reasons! {
     TooManyOpenRequests "TOO_MANY_OPEN_REQUESTS" ResourceExhausted
         "Too many of the caller's requests wait for operators."
         "The operators decide them, or the caller withdraws some.";
-    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted
-        "The message is larger than the server takes."
-        "The client sends less; waiting does not help.";
     Overloaded "OVERLOADED" Unavailable
         "More is asked than the token can sign in time; nothing was signed."
         "The client tries again later.";
@@ -163,4 +160,7 @@ reasons! {
     Internal "INTERNAL" Internal
         "A defect of the server; its log says more, under the request id."
         "Whoever runs it reports it.";
+    MessageTooLarge "MESSAGE_TOO_LARGE" ResourceExhausted
+        "The message is larger than the server takes."
+        "The client sends less; waiting does not help.";
 }

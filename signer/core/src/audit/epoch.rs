@@ -512,6 +512,8 @@ impl Verifier {
             }
         }
         self.frozen.extend(carry.frozen.iter().cloned());
+        let roots = carry.cas.iter().filter(|ca| ca.chain.is_empty());
+        self.roots.extend(roots.map(|ca| Digest::of(&ca.certificate.0)));
     }
 
     /// A log that names a predecessor took something over.

@@ -95,7 +95,7 @@ fn one(
         reason: revocation.reason,
         by: CallerSan::Unix("ceremony".to_owned()),
         texts: over,
-        comment: None,
+        comment: Some(revocation.because.clone()),
     }))?;
     session.refresh()?;
     println!("  {} is revoked", revocation.serial);

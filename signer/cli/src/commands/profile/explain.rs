@@ -187,15 +187,19 @@ fn content(profile: &Profile) -> Vec<String> {
                 always,
                 default,
             } => {
+                let needed = if required.is_empty() {
+                    String::new()
+                } else {
+                    format!(", with {} among them", usages(required))
+                };
                 let added = if always.is_empty() {
                     String::new()
                 } else {
-                    format!("; {} is added where it is left out", usages(always))
+                    format!("; {} added where left out", usages(always))
                 };
                 format!(
-                    "Usages may be {}, with {} among them; without a word {}{added}.",
+                    "Usages may be {}{needed}; without a word {}{added}.",
                     usages(allowed),
-                    usages(required),
                     usages(default)
                 )
             }

@@ -78,7 +78,8 @@ impl Web {
     /// # Errors
     /// When the server is not reached, or answers with another status or with more than `most` bytes.
     pub(super) fn get(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, CliError> {
-        let fetch = tokio::time::timeout(self.patience, self.fetch(path, most));
+        // The timer belongs to the runtime, so it is made in there.
+        let fetch = async { tokio::time::timeout(self.patience, self.fetch(path, most)).await };
         // On a thread of the runtime this makes room for another; on one of our own it does nothing.
         let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetch));
         let failed = |why: &dyn std::fmt::Display| CliError::Unavailable(format!("{}/{path}: {why}", self.base));

@@ -59,18 +59,17 @@ pub(in crate::commands::audit) fn verify_all(
     };
     let mut keys = vec![(verifier, None)];
     while let Some((key, mut estate)) = keys.pop() {
-        // Copies of one log are each verified; the first is held against what the epoch before left.
+        // Copies of one log are each verified.
         while let Some(at) = waiting.iter().position(|(_, log)| is_of(log, &key)) {
             let (place, log) = waiting.remove(at);
             let mut options = since.options(&key)?;
             options.bundle_digest = bundle_digest.filter(|_| chain.logs.is_empty());
             let mut verified = verify_log(place, log, (key.clone(), estate.take()), options, observer.take())?;
             let named = verified.report.other_logs.iter();
-            let named = named.filter_map(|o| o.vkey.parse::<NoteVerifier>().ok());
-            keys.extend(named.map(|key| (key, None)));
+            keys.extend(named.filter_map(|o| o.vkey.parse().ok()).map(|key| (key, None)));
             // The next epoch is verified next, with what this one left.
-            if let Some(next) = next_epoch(verified.estate.as_ref(), &waiting)? {
-                keys.push((next, verified.estate.take()));
+            if let Some(key) = next_epoch(verified.estate.as_ref(), &waiting)? {
+                keys.push((key, verified.estate.take()));
             }
             chain.logs.push(verified);
         }
