@@ -61,11 +61,24 @@ fn decision(service: &Service, word: &str, id: &str, operator: &str) -> v1::Sign
     signed(service, operator, "stele-approval", &text(service, word, id))
 }
 
+/// Asks again as long as another call works on the same request, as RetryInfo says.
+async fn persist<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+    loop {
+        match call().await {
+            Err(status) if reason(&status) == Some(Reason::RequestInProgress) => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 async fn approve(channel: Channel, approval: v1::SignedText) -> Result<(), Status> {
     let wire = v1::ApproveRequestRequest {
         approval: Some(approval),
     };
-    RequestServiceClient::new(channel).approve_request(wire).await.map(drop)
+    let mut client = RequestServiceClient::new(channel);
+    persist(async || client.approve_request(wire.clone()).await.map(drop)).await
 }
 
 async fn deny(channel: Channel, denial: v1::SignedText) -> Result<(), Status> {
@@ -73,7 +86,8 @@ async fn deny(channel: Channel, denial: v1::SignedText) -> Result<(), Status> {
         denial: Some(denial),
         reason: "raced".to_owned(),
     };
-    RequestServiceClient::new(channel).deny_request(wire).await.map(drop)
+    let mut client = RequestServiceClient::new(channel);
+    persist(async || client.deny_request(wire.clone()).await.map(drop)).await
 }
 
 async fn withdraw(channel: Channel, id: &str) -> Result<(), Status> {
@@ -81,10 +95,8 @@ async fn withdraw(channel: Channel, id: &str) -> Result<(), Status> {
         request_id: id.to_owned(),
         reason: "raced".to_owned(),
     };
-    RequestServiceClient::new(channel)
-        .withdraw_request(wire)
-        .await
-        .map(drop)
+    let mut client = RequestServiceClient::new(channel);
+    persist(async || client.withdraw_request(wire.clone()).await.map(drop)).await
 }
 
 /// Makes an SSH key for somebody; its public line.
@@ -308,7 +320,10 @@ fn approving_denying_and_withdrawing_at_the_same_moment_has_one_outcome() {
                 sign(&caller, request.clone()).await.map(drop)
             };
             let _ = tokio::join!(approving, approving_too, denying, withdrawing, asking);
-            (sign(&caller, request.clone()).await, records(&service).await)
+            (
+                persist(async || sign(&caller, request.clone()).await).await,
+                records(&service).await,
+            )
         });
         let intent = found
             .iter()
