@@ -61,13 +61,19 @@ fn decision(service: &Service, word: &str, id: &str, operator: &str) -> v1::Sign
     signed(service, operator, "stele-approval", &text(service, word, id))
 }
 
-/// Asks again as long as another call works on the same request, as RetryInfo says.
-async fn persist<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+/// Waits where another call works on the same request, as RetryInfo says; whether to ask again.
+async fn busy(status: &Status) -> bool {
+    let busy = reason(status) == Some(Reason::RequestInProgress);
+    if busy {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    busy
+}
+
+async fn sign_when_free(channel: &Channel, request: &v1::SignRequest) -> Result<SignAnswer, Status> {
     loop {
-        match call().await {
-            Err(status) if reason(&status) == Some(Reason::RequestInProgress) => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        match sign(channel, request.clone()).await {
+            Err(status) if busy(&status).await => {}
             done => return done,
         }
     }
@@ -78,7 +84,12 @@ async fn approve(channel: Channel, approval: v1::SignedText) -> Result<(), Statu
         approval: Some(approval),
     };
     let mut client = RequestServiceClient::new(channel);
-    persist(async || client.approve_request(wire.clone()).await.map(drop)).await
+    loop {
+        match client.approve_request(wire.clone()).await.map(drop) {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
 }
 
 async fn deny(channel: Channel, denial: v1::SignedText) -> Result<(), Status> {
@@ -87,7 +98,12 @@ async fn deny(channel: Channel, denial: v1::SignedText) -> Result<(), Status> {
         reason: "raced".to_owned(),
     };
     let mut client = RequestServiceClient::new(channel);
-    persist(async || client.deny_request(wire.clone()).await.map(drop)).await
+    loop {
+        match client.deny_request(wire.clone()).await.map(drop) {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
 }
 
 async fn withdraw(channel: Channel, id: &str) -> Result<(), Status> {
@@ -96,7 +112,12 @@ async fn withdraw(channel: Channel, id: &str) -> Result<(), Status> {
         reason: "raced".to_owned(),
     };
     let mut client = RequestServiceClient::new(channel);
-    persist(async || client.withdraw_request(wire.clone()).await.map(drop)).await
+    loop {
+        match client.withdraw_request(wire.clone()).await.map(drop) {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
 }
 
 /// Makes an SSH key for somebody; its public line.
@@ -320,10 +341,7 @@ fn approving_denying_and_withdrawing_at_the_same_moment_has_one_outcome() {
                 sign(&caller, request.clone()).await.map(drop)
             };
             let _ = tokio::join!(approving, approving_too, denying, withdrawing, asking);
-            (
-                persist(async || sign(&caller, request.clone()).await).await,
-                records(&service).await,
-            )
+            (sign_when_free(&caller, &request).await, records(&service).await)
         });
         let intent = found
             .iter()
