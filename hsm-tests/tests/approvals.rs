@@ -61,11 +61,35 @@ fn decision(service: &Service, word: &str, id: &str, operator: &str) -> v1::Sign
     signed(service, operator, "stele-approval", &text(service, word, id))
 }
 
+/// Waits where another call works on the same request, as RetryInfo says; whether to ask again.
+async fn busy(status: &Status) -> bool {
+    let busy = reason(status) == Some(Reason::RequestInProgress);
+    if busy {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    busy
+}
+
+async fn sign_when_free(channel: &Channel, request: &v1::SignRequest) -> Result<SignAnswer, Status> {
+    loop {
+        match sign(channel, request.clone()).await {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
+}
+
 async fn approve(channel: Channel, approval: v1::SignedText) -> Result<(), Status> {
     let wire = v1::ApproveRequestRequest {
         approval: Some(approval),
     };
-    RequestServiceClient::new(channel).approve_request(wire).await.map(drop)
+    let mut client = RequestServiceClient::new(channel);
+    loop {
+        match client.approve_request(wire.clone()).await.map(drop) {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
 }
 
 async fn deny(channel: Channel, denial: v1::SignedText) -> Result<(), Status> {
@@ -73,7 +97,13 @@ async fn deny(channel: Channel, denial: v1::SignedText) -> Result<(), Status> {
         denial: Some(denial),
         reason: "raced".to_owned(),
     };
-    RequestServiceClient::new(channel).deny_request(wire).await.map(drop)
+    let mut client = RequestServiceClient::new(channel);
+    loop {
+        match client.deny_request(wire.clone()).await.map(drop) {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
 }
 
 async fn withdraw(channel: Channel, id: &str) -> Result<(), Status> {
@@ -81,10 +111,13 @@ async fn withdraw(channel: Channel, id: &str) -> Result<(), Status> {
         request_id: id.to_owned(),
         reason: "raced".to_owned(),
     };
-    RequestServiceClient::new(channel)
-        .withdraw_request(wire)
-        .await
-        .map(drop)
+    let mut client = RequestServiceClient::new(channel);
+    loop {
+        match client.withdraw_request(wire.clone()).await.map(drop) {
+            Err(status) if busy(&status).await => {}
+            done => return done,
+        }
+    }
 }
 
 /// Makes an SSH key for somebody; its public line.
@@ -308,7 +341,7 @@ fn approving_denying_and_withdrawing_at_the_same_moment_has_one_outcome() {
                 sign(&caller, request.clone()).await.map(drop)
             };
             let _ = tokio::join!(approving, approving_too, denying, withdrawing, asking);
-            (sign(&caller, request.clone()).await, records(&service).await)
+            (sign_when_free(&caller, &request).await, records(&service).await)
         });
         let intent = found
             .iter()

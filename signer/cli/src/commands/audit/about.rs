@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use stele_core::authority::Bundle;
-use stele_core::record::{Body, Payload, Record, RequestRef};
+use stele_core::record::{Body, Chunk, ChunkSource, Payload, Record, RequestRef};
 use stele_core::tbs::{TbsView, parse_certificate};
 use stele_core::types::{CallerName, CallerSan, KeyName, OperatorName, ProfileName, RequestId, Serial};
 
@@ -39,6 +39,21 @@ pub(super) struct Follower {
     open: BTreeMap<u64, About>,
     /// Callers by what the newest bundle calls them.
     names: BTreeMap<CallerSan, CallerName>,
+    /// The newest chunks: a bundle may be in some of them.
+    chunks: Chunks,
+}
+
+/// Chunks that may be kept. They come shortly before the record that names them.
+const MOST_CHUNKS: usize = 256;
+
+/// Chunks by their index.
+#[derive(Default)]
+struct Chunks(BTreeMap<u64, Chunk>);
+
+impl ChunkSource for Chunks {
+    fn chunk(&self, index: u64) -> Option<Chunk> {
+        self.0.get(&index).cloned()
+    }
 }
 
 impl Follower {
@@ -70,6 +85,13 @@ impl Follower {
                 ..self.open.get(&decision.proposal).cloned().unwrap_or_default()
             },
             Body::Withdrawal(withdrawal) => self.open.remove(&withdrawal.proposal).unwrap_or_default(),
+            Body::Chunk(chunk) => {
+                self.chunks.0.insert(record.index, chunk.clone());
+                if self.chunks.0.len() > MOST_CHUNKS {
+                    self.chunks.0.pop_first();
+                }
+                About::default()
+            }
             Body::BundleAdopted(adopted) => {
                 self.learn(&adopted.bundle);
                 About::default()
@@ -79,8 +101,8 @@ impl Follower {
     }
 
     fn learn(&mut self, bundle: &Payload) {
-        if let Payload::Inline(bytes) = bundle
-            && let Ok(bundle) = Bundle::parse(&bytes.0)
+        if let Ok(bytes) = bundle.resolve(&self.chunks)
+            && let Ok(bundle) = Bundle::parse(&bytes)
         {
             let callers = bundle.authority().callers().iter();
             self.names = callers
@@ -106,6 +128,10 @@ fn alone(body: &Body) -> About {
         },
         Body::AccessRefused(refused) => About {
             caller: Some(refused.caller.clone()),
+            ..About::default()
+        },
+        Body::RefusalsCounted(counted) => About {
+            caller: Some(counted.caller.clone()),
             ..About::default()
         },
         Body::Revocation(revocation) => About {

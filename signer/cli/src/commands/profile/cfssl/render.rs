@@ -84,12 +84,21 @@ fn subject(text: &mut String, draft: &Draft, notes: &mut Vec<String>) {
     text.push_str("\n[subject]\n");
     for attribute in ["CN", "O", "OU", "C", "ST", "L", "serialNumber"] {
         let except = r#"["system:**"]"#;
+        // A CA certificate without a subject is none (RFC 5280 section 4.1.2.6).
+        let required = if attribute == "CN" && draft.path_length.is_some() {
+            ", required = true"
+        } else {
+            ""
+        };
         let max = if matches!(attribute, "O" | "OU") {
             ", max = 10"
         } else {
             ""
         };
-        let _ = writeln!(text, r#"{attribute} = {{ request = ["**"], except = {except}{max} }}"#);
+        let _ = writeln!(
+            text,
+            r#"{attribute} = {{ request = ["**"], except = {except}{required}{max} }}"#
+        );
     }
     notes.push("names of Kubernetes' own, `system:...`, are refused; cfssl permits them".to_owned());
 }
