@@ -32,7 +32,7 @@ ALTERED = {
         'ASN.1 decoding failure occurred at "certificate.tbsCertificate.subjectPublicKeyInfo': "keys are proven before: keycheck reads and checks them, at a cost that a lint may not have",
     },
     "unreadable": {
-        'Error decoding "BitString" TLV near substrate offset 142: Non-zero trailer': "the key's BIT STRING; keys are proven before: keycheck reads and checks them",
+        'SubstrateDecodingFailedError: Error occurred while decoding substrate in document "": Error decoding "BitString" TLV near substrate offset 142: Non-zero trailer': "the key's BIT STRING; keys are proven before: keycheck reads and checks them",
     },
     "pkix.certificate_signature_algorithm_mismatch": {
         "": "the signature outside is this comparison's own; the door compares the two",
