@@ -43,6 +43,17 @@ pub fn succeed(command: &mut Command) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
+/// Runs a command that must fail, and say why.
+pub fn fail(command: &mut Command, because: &str) {
+    let out = command.output().expect("the program runs");
+    assert!(!out.status.success(), "{command:?} succeeded:\n{}", both(&out));
+    assert!(
+        both(&out).contains(because),
+        "not because of `{because}`:\n{}",
+        both(&out)
+    );
+}
+
 /// What a command said on both streams.
 pub fn both(out: &Output) -> String {
     format!(

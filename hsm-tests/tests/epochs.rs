@@ -18,7 +18,7 @@ use stele_core::keeping::{Keeper as _, KeeperFault};
 use stele_core::record::{Authority, Body, Freeze, FreezeTarget, Record};
 use stele_core::types::Digest;
 use stele_hsm_tests::scratch::binary_path;
-use stele_hsm_tests::service::{ORIGIN, Service, both, succeed};
+use stele_hsm_tests::service::{ORIGIN, Service, both, fail, succeed};
 use stele_hsm_tests::service_client::{leaf, runtime, sign, sign_persistently};
 use stele_keeper_client::Client;
 
@@ -32,16 +32,6 @@ struct Change {
 
 fn stele() -> Command {
     Command::new(binary_path("stele"))
-}
-
-fn failed(command: &mut Command, because: &str) {
-    let out = command.output().expect("the program runs");
-    assert!(!out.status.success(), "{command:?} succeeded:\n{}", both(&out));
-    assert!(
-        both(&out).contains(because),
-        "not because of `{because}`:\n{}",
-        both(&out)
-    );
 }
 
 impl Change {
@@ -226,7 +216,7 @@ fn a_planned_change_closes_one_log_and_begins_the_next() {
     std::fs::copy(&change.vkey, change.path("first.vkey")).unwrap();
     // Before the close nothing can be planned.
     let open = change.export("open");
-    failed(&mut change.succession(&open, "early", &[]), "not closed");
+    fail(&mut change.succession(&open, "early", &[]), "not closed");
     change.close_text();
     let close = change.sign("close.txt", None, &["olga"]);
     succeed(change.service.stele_as("operator").arg("apply").arg(&close));
@@ -253,7 +243,7 @@ fn a_planned_change_closes_one_log_and_begins_the_next() {
     succeed(&mut change.succession(&first, "carry", &[]));
     let signed = change.sign("carry.txt", Some("carry.json"), &["olga"]);
     succeed(&mut change.init(&signed));
-    failed(&mut change.init(&signed), "exists already");
+    fail(&mut change.init(&signed), "exists already");
     change.go_over();
     // Work goes on: a leaf of the old epoch is revoked, what is frozen stays so, the CRL counts on.
     let second_leaf = serial_in(&change, "epoch-2");
@@ -334,7 +324,7 @@ fn a_successor_needs_the_quorum_and_the_whole_carry_over() {
     change.service.stop();
     // After a loss the quorum says what is missing.
     let missing = ["--missing", "everything after the fire"];
-    failed(&mut change.succession(&known, "silent", &[]), "not closed");
+    fail(&mut change.succession(&known, "silent", &[]), "not closed");
     succeed(&mut change.succession(&known, "carry", &missing));
     let signed = change.sign("carry.txt", Some("carry.json"), &["olga"]);
 
@@ -345,7 +335,7 @@ fn a_successor_needs_the_quorum_and_the_whole_carry_over() {
             .arg(change.path("people/ssh-eve")),
     );
     let eve = change.sign("carry.txt", Some("carry.json"), &["eve"]);
-    failed(&mut change.init(&eve), "0 of 1 operators");
+    fail(&mut change.init(&eve), "0 of 1 operators");
 
     // The revoked serial left out: the text names another digest, so the file does not even read.
     let carry = CarryOver::decode(&std::fs::read(change.path("carry.json")).unwrap()).unwrap();
@@ -358,17 +348,17 @@ fn a_successor_needs_the_quorum_and_the_whole_carry_over() {
         ..whole
     };
     std::fs::write(change.path("forged"), forged.encode().unwrap()).unwrap();
-    failed(&mut change.init(&change.path("forged")), "carry-over-sha256");
+    fail(&mut change.init(&change.path("forged")), "carry-over-sha256");
 
     // Another bundle than the one that the administrator pinned.
     let good = std::fs::read_to_string(change.path("signer/keeper-2.toml")).unwrap();
     let other = good.replace(&change.service.first_bundle().to_string(), &Digest([7; 32]).to_string());
     std::fs::write(change.path("signer/keeper-2.toml"), other).unwrap();
-    failed(&mut change.init(&signed), "first_bundle");
+    fail(&mut change.init(&signed), "first_bundle");
     // CA keys of its own making would be a bootstrap.
     let keys = format!("{good}\n[[ca_key]]\nname = \"evil-ca\"\nalgorithm = \"ec-p256\"\ncommon_name = \"evil\"\n");
     std::fs::write(change.path("signer/keeper-2.toml"), keys).unwrap();
-    failed(&mut change.init(&signed), "ca_key");
+    fail(&mut change.init(&signed), "ca_key");
     std::fs::write(change.path("signer/keeper-2.toml"), good).unwrap();
 
     // Even with the quorum's signatures: whoever has the old log's export sees what was left out.
@@ -429,7 +419,7 @@ fn closing_takes_the_quorum_of_this_log() {
             .arg(change.path("people/ssh-eve")),
     );
     let eve = change.sign("close.txt", None, &["eve"]);
-    failed(change.service.stele_as("operator").arg("apply").arg(&eve), "operators");
+    fail(change.service.stele_as("operator").arg("apply").arg(&eve), "operators");
     // A text about another log.
     let text = std::fs::read_to_string(change.path("close.txt")).unwrap();
     std::fs::write(
@@ -438,6 +428,6 @@ fn closing_takes_the_quorum_of_this_log() {
     )
     .unwrap();
     let other = change.sign("other.txt", None, &["olga"]);
-    failed(change.service.stele_as("operator").arg("apply").arg(&other), "origin");
+    fail(change.service.stele_as("operator").arg("apply").arg(&other), "origin");
     assert!(change.client().status().unwrap().stopped.is_none());
 }

@@ -14,18 +14,8 @@ use std::process::Command;
 use stele_core::record::Body;
 use stele_hsm_tests::keeper::KeeperFiles;
 use stele_hsm_tests::scratch::{Scratch, binary_path};
-use stele_hsm_tests::service::{ORIGIN, Service, both, succeed};
+use stele_hsm_tests::service::{ORIGIN, Service, both, fail, succeed};
 use stele_hsm_tests::service_client::{leaf, records, runtime, sign_persistently};
-
-fn failed(command: &mut Command, because: &str) {
-    let out = command.output().expect("the program runs");
-    assert!(!out.status.success(), "{command:?} succeeded:\n{}", both(&out));
-    assert!(
-        both(&out).contains(because),
-        "not because of `{because}`:\n{}",
-        both(&out)
-    );
-}
 
 #[test]
 fn a_refused_pin_is_not_tried_again_before_somebody_acted() {
@@ -37,11 +27,11 @@ fn a_refused_pin_is_not_tried_again_before_somebody_acted() {
         keeper
     };
     scratch.secret("pin", "another-user-pin");
-    failed(&mut keeper("run"), "PIN");
+    fail(&mut keeper("run"), "PIN");
     // The supervisor starts it again: no second attempt, neither with the wrong PIN nor with the right one.
-    failed(&mut keeper("run"), "an earlier log-in failed");
+    fail(&mut keeper("run"), "an earlier log-in failed");
     scratch.secret("pin", "keeper-user-pin");
-    failed(&mut keeper("run"), "--retry-pin");
+    fail(&mut keeper("run"), "--retry-pin");
     let out = keeper("check").arg("--retry-pin").output().unwrap();
     assert!(
         out.status.success() && both(&out).contains("forgotten"),
@@ -96,7 +86,7 @@ fn a_backup_returns_and_a_rolled_back_log_does_not() {
     };
     copies.issue("before");
     let older = copies.backup("older.db");
-    failed(copies.keeper("backup").arg(&older), "already");
+    fail(copies.keeper("backup").arg(&older), "already");
     copies.issue("after");
     let newer = copies.backup("newer.db");
     let export = copies.service.path("exported");
@@ -109,7 +99,7 @@ fn a_backup_returns_and_a_rolled_back_log_does_not() {
     );
     copies.service.stop();
     copies.restore(&older);
-    failed(&mut copies.service.signer_command("stele-signer", "run"), "restore");
+    fail(&mut copies.service.signer_command("stele-signer", "run"), "restore");
     // Without the index, the export still knows.
     let config = copies.service.path("signer/signer.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -117,7 +107,7 @@ fn a_backup_returns_and_a_rolled_back_log_does_not() {
     for left in ["index.db", "index.db-wal", "index.db-shm"] {
         let _ = std::fs::remove_file(copies.service.path("signer").join(left));
     }
-    failed(
+    fail(
         &mut copies.service.signer_command("stele-signer", "run"),
         "nothing is signed in this log",
     );
@@ -175,9 +165,9 @@ fn keys_are_made_and_destroyed_under_the_quorum_alone() {
             .arg(service.path("people/ssh-eve")),
     );
     let text = key_text(&service, ORIGIN, &generate("etcd-ca-2"));
-    failed(&mut apply(&signed(&service, &text, "eve")), "operators");
+    fail(&mut apply(&signed(&service, &text, "eve")), "operators");
     let elsewhere = key_text(&service, "stele.example/elsewhere", &generate("etcd-ca-2"));
-    failed(&mut apply(&signed(&service, &elsewhere, "olga")), "origin");
+    fail(&mut apply(&signed(&service, &elsewhere, "olga")), "origin");
     let order = signed(&service, &text, "olga");
     let said = succeed(&mut apply(&order));
     let csr = service.path("etcd-ca-2.csr");
@@ -189,7 +179,7 @@ fn keys_are_made_and_destroyed_under_the_quorum_alone() {
             .arg(&csr),
     );
     assert!(subject.contains("etcd CA 2"), "{subject}");
-    failed(&mut apply(&order), "names are not used again");
+    fail(&mut apply(&order), "names are not used again");
     // The text is used up, whatever key it is read as.
     let found = runtime().block_on(records(&service));
     let made = found.iter().find_map(|r| match &r.body {
@@ -219,10 +209,10 @@ fn keys_are_made_and_destroyed_under_the_quorum_alone() {
         ];
         signed(&service, &key_text(&service, ORIGIN, &args), "olga")
     };
-    failed(&mut apply(&destroy("issuing-ca", &issuing)), "must still sign CRLs");
-    failed(&mut apply(&destroy("etcd-ca-2", &issuing)), "not about the destruction");
+    fail(&mut apply(&destroy("issuing-ca", &issuing)), "must still sign CRLs");
+    fail(&mut apply(&destroy("etcd-ca-2", &issuing)), "not about the destruction");
     let gone = destroy("etcd-ca-2", &made);
     succeed(&mut apply(&gone));
-    failed(&mut apply(&gone), "not in the token");
+    fail(&mut apply(&gone), "not in the token");
     service.verify_ledger();
 }

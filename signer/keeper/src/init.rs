@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use stele_core::ceremony::{CeremonyFile as _, RequestedKey, SignerRequest, VERSION};
 use stele_core::checkpoint::NoteVerifier;
-use stele_core::record::{Authority, Body, Genesis, KeyGenerated, KeyRole, Record, TokenDescription, TokenLogin};
-use stele_core::types::{Digest, Time, hex};
+use stele_core::record::{Authority, Body, Genesis, KeyRole, Record, TokenDescription, TokenLogin};
+use stele_core::types::Time;
 use stele_hsm::{Token, TokenInfo, TokenKey, TokenSpec, init_token};
 use stele_ledger::Ledger;
 
@@ -16,7 +16,7 @@ use crate::config::{CaKeyConfig, Config};
 use crate::error::KeeperError;
 use crate::examine::Asker;
 use crate::keeper::Keeper;
-use crate::key_order::request_csr;
+use crate::key_order::{generated, request_csr};
 use crate::state::{HeldKey, put, table};
 
 /// How long a signature may wait for the token.
@@ -137,7 +137,7 @@ fn begin_log(config: &Config, token: &Token, key: &TokenKey) -> Result<(), Keepe
             token,
             outcome: "ok".to_owned(),
         }),
-        Body::KeyGenerated(generated(key, KeyRole::Checkpoint)),
+        Body::KeyGenerated(generated(key, KeyRole::Checkpoint, Authority::Bootstrap)),
     ];
     let mut ledger = Ledger::create(&config.ledger)?;
     append(&mut ledger, bodies.into(), &[(key, KeyRole::Checkpoint)])
@@ -146,7 +146,7 @@ fn begin_log(config: &Config, token: &Token, key: &TokenKey) -> Result<(), Keepe
 fn record_keys(mut ledger: Ledger, keys: &[(&CaKeyConfig, TokenKey)]) -> Result<Ledger, KeeperError> {
     let bodies = keys
         .iter()
-        .map(|(_, key)| Body::KeyGenerated(generated(key, KeyRole::Ca)))
+        .map(|(_, key)| Body::KeyGenerated(generated(key, KeyRole::Ca, Authority::Bootstrap)))
         .collect();
     let roles: Vec<_> = keys.iter().map(|(_, key)| (key, KeyRole::Ca)).collect();
     append(&mut ledger, bodies, &roles)?;
@@ -162,26 +162,13 @@ fn append(ledger: &mut Ledger, bodies: Vec<Body>, keys: &[(&TokenKey, KeyRole)])
     let mut changes = keys
         .iter()
         .map(|(key, role)| {
-            let held = HeldKey::of(&generated(key, *role));
+            let held = HeldKey::of(&generated(key, *role, Authority::Bootstrap));
             put(table::KEY, key.name.as_str().into(), &held)
         })
         .collect::<Result<Vec<_>, _>>()?;
     changes.push(put(table::META, b"last_time".to_vec(), &time)?);
     ledger.append(&records, &changes)?;
     Ok(())
-}
-
-fn generated(key: &TokenKey, role: KeyRole) -> KeyGenerated {
-    KeyGenerated {
-        key: key.name.clone(),
-        role,
-        algorithm: key.algorithm,
-        spki: key.spki_der.clone().into(),
-        spki_sha256: Digest::of(&key.spki_der),
-        cka_id: hex(&key.cka_id),
-        provenance: "generated".to_owned(),
-        authority: Authority::Bootstrap,
-    }
 }
 
 /// A CSR for each CA key.

@@ -1,18 +1,17 @@
 //! The keeper: token, log and judgement behind one set of operations, used by the socket and by `init`.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use stele_core::authority::texts::KeyText;
-use stele_core::checkpoint::{self, NoteVerifier};
+use stele_core::checkpoint::NoteVerifier;
 use stele_core::keeping::{Appended, Committed};
 use stele_core::merkle::HashReader as _;
-use stele_core::record::{Body, Genesis, KeyRole, Unknown};
-use stele_core::types::{Digest, KeyName, SignedText, unhex};
-use stele_hsm::{KeyOrigin, SignError, Token, TokenKey};
+use stele_core::record::{Body, Genesis, KeyRole};
+use stele_core::types::{Digest, KeyName, SignedText};
+use stele_hsm::{SignError, Token, TokenKey};
 use stele_ledger::{Change, Ledger, RecentHashes};
 
 use crate::admit::{still_complete, still_permitted};
@@ -27,15 +26,14 @@ use crate::mending::Mending;
 use crate::pace::Pace;
 use crate::policy;
 use crate::reading::Readers;
+use crate::starting::{Threads, checkpoint_key, find_keys, restart_gap, spawn};
 use crate::state::{Standing, State, closed_epoch};
 use crate::watchdog::Watchdog;
 use crate::witness::Witnesses;
-use crate::writer::{Job, Shared, Writer, Written};
+use crate::writer::{Job, Shared, Written};
 
 /// How long an outcome waits for its checkpoint.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a checkpoint waits for a session of the token.
-const CHECKPOINT_DEADLINE: Duration = Duration::from_secs(5);
 /// Appends that may wait for the writer; more are refused as busy.
 const QUEUE: usize = 4096;
 
@@ -59,12 +57,6 @@ pub(crate) struct Keeper {
     /// What witnesses cosigned.
     pub(crate) witnesses: Witnesses,
     jobs: SyncSender<Job>,
-}
-
-/// The threads that work for a keeper.
-pub(crate) struct Threads {
-    writer: JoinHandle<()>,
-    checkpointer: JoinHandle<()>,
 }
 
 impl Keeper {
@@ -405,72 +397,9 @@ impl Keeper {
         let _ = self.jobs.send(Job::Keep(change));
     }
 
-    /// Records that the fate of an intent is not known. When that cannot be recorded now, the keeper goes on trying.
-    ///
-    /// # Errors
-    /// When the intent has an outcome, or the key is being called at this moment; when it is not recorded yet.
-    pub(crate) fn unknown(&self, index: u64, reason: &str) -> Result<(), KeeperError> {
-        self.shared.lives.abandon(index)?;
-        let open = self
-            .shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .open
-            .get(&index)
-            .cloned();
-        let open = open.ok_or_else(|| KeeperError::refused(format!("the intent at {index} is not open")))?;
-        let unknown = Unknown {
-            intent: index,
-            key: open.key,
-            serial: open.serial,
-            not_after: open.not_after,
-            reason: reason.chars().take(500).collect(),
-        };
-        let recorded = self.append(Body::Unknown(unknown), Asker::Itself).map(drop);
-        if recorded.is_err() {
-            self.shared.mending.abandon(index, reason);
-        }
-        recorded
-    }
-
-    /// Tries again what a failing disk left undone.
-    pub(crate) fn mend(&self) {
-        if self.shared.mending.failure().is_some() {
-            let _ = self.jobs.try_send(Job::TryAgain);
-        }
-        for (index, reason) in self.shared.mending.take_abandoned() {
-            if let Err(error) = self.unknown(index, &reason) {
-                tracing::debug!(index, %error, "an abandoned intent is not settled yet");
-            }
-        }
-    }
-
-    /// Records as unknown every intent that is open in the log: at the start, before the socket exists.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub(crate) fn settle_open(&self, reason: &str) -> Result<usize, KeeperError> {
-        let open: Vec<u64> = self
-            .shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .open
-            .keys()
-            .copied()
-            .collect();
-        open.iter().try_for_each(|index| self.unknown(*index, reason))?;
-        Ok(open.len())
-    }
-
-    /// A connection ended: what it left open is unknown.
-    pub(crate) fn connection_lost(&self, connection: u64) {
-        for index in self.shared.lives.of_connection(connection) {
-            if let Err(error) = self.unknown(index, "the caller's connection was lost") {
-                tracing::warn!(index, %error, "an abandoned intent is not settled yet");
-            }
-        }
+    /// Has the writer see whether the log can be written again.
+    pub(crate) fn try_again(&self) {
+        let _ = self.jobs.try_send(Job::TryAgain);
     }
 
     /// Random bytes from the token.
@@ -518,81 +447,4 @@ impl Keeper {
         let _ = threads.checkpointer.join();
         let _ = threads.writer.join();
     }
-}
-
-fn find_keys(token: &Token, state: &State) -> Result<BTreeMap<KeyName, TokenKey>, KeeperError> {
-    let held = state.keys.iter().filter(|(_, held)| !held.gone);
-    held.map(|(name, held)| {
-        let (id, spki) = (unhex("cka_id", &held.cka_id)?, Digest::of(&held.spki.0));
-        let key = token.find_of_origin(name, &id, spki, origin_of(&held.provenance)?)?;
-        Ok((name.clone(), key))
-    })
-    .collect()
-}
-
-/// What a record says of a key's way into the token.
-///
-/// # Errors
-/// When the word is unknown.
-pub(crate) fn origin_of(provenance: &str) -> Result<KeyOrigin, KeeperError> {
-    match provenance {
-        "generated" => Ok(KeyOrigin::Generated),
-        "cloned" => Ok(KeyOrigin::Cloned),
-        "trusted_wrap" => Ok(KeyOrigin::TrustedWrap),
-        other => Err(KeeperError::refused(format!(
-            "provenance: found `{other}`; permitted: generated, cloned or trusted_wrap"
-        ))),
-    }
-}
-
-fn checkpoint_key<'k>(state: &State, keys: &'k BTreeMap<KeyName, TokenKey>) -> Result<&'k TokenKey, KeeperError> {
-    let name = state
-        .keys
-        .iter()
-        .find(|(_, k)| k.role == KeyRole::Checkpoint)
-        .map(|(n, _)| n);
-    name.and_then(|n| keys.get(n)).ok_or_else(|| {
-        KeeperError::Stopped("the log records no checkpoint key: `stele-keeper init` did not finish".to_owned())
-    })
-}
-
-fn restart_gap(state: &State, clock: &Clock, config: &Config) -> Option<String> {
-    let Reading::Good(now) = clock.read() else { return None };
-    let gap = now.millis().saturating_sub(state.last_time.millis());
-    (u128::from(gap) > config.limits.restart_gap().as_millis() && state.last_time.millis() > 0).then(|| {
-        format!("the last record is of {}, the clock says {now}: more than limits.restart_gap_days; operators confirm the time with a `clock` recovery", state.last_time)
-    })
-}
-
-fn spawn(
-    ledger: Ledger,
-    shared: &Arc<Shared>,
-    receiver: Receiver<Job>,
-    jobs: &SyncSender<Job>,
-    (token, watch): (&Arc<Token>, &Arc<Watchdog>),
-    key: TokenKey,
-    vkey: &NoteVerifier,
-) -> Result<Threads, KeeperError> {
-    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
-    let failed = |e: std::io::Error| KeeperError::Stopped(format!("a thread could not be started: {e}"));
-    let writer = Writer::new(ledger, shared.clone(), receiver);
-    let writer = thread("writer").spawn(move || writer.run()).map_err(failed)?;
-    let (shared, jobs, token, vkey) = (shared.clone(), jobs.clone(), token.clone(), vkey.clone());
-    let watch = watch.clone();
-    let checkpointer = thread("checkpointer")
-        .spawn(move || {
-            let algorithm = key.algorithm.checkpoint_signature();
-            let sign = |body: &str| {
-                let _watched = watch.begin("sign a checkpoint");
-                let signature = token
-                    .sign(&key, algorithm, body.as_bytes(), CHECKPOINT_DEADLINE)
-                    .map_err(|e| KeeperError::Stopped(e.to_string()))?;
-                Ok(checkpoint::assemble(body, &vkey, &signature)?)
-            };
-            shared.checkpoints.run(sign, |size, note| {
-                let _ = jobs.send(Job::Remember(size, note.to_owned()));
-            });
-        })
-        .map_err(failed)?;
-    Ok(Threads { writer, checkpointer })
 }

@@ -52,16 +52,7 @@ fn generate(keeper: &Keeper, text: &KeyText, texts: Vec<SignedText>) -> Result<D
     let watched = keeper.watch.begin("generate a key pair");
     let key = keeper.token().generate(&text.key, text.algorithm)?;
     drop(watched);
-    let body = KeyGenerated {
-        key: key.name.clone(),
-        role: KeyRole::Ca,
-        algorithm: key.algorithm,
-        spki: key.spki_der.clone().into(),
-        spki_sha256: key.spki_sha256(),
-        cka_id: hex(&key.cka_id),
-        provenance: "generated".to_owned(),
-        authority: Authority::Approvals(texts),
-    };
+    let body = generated(&key, KeyRole::Ca, Authority::Approvals(texts));
     let at = match keeper.append(Body::KeyGenerated(body), Asker::Itself) {
         Ok(at) => at,
         Err(error) => {
@@ -168,4 +159,18 @@ pub(crate) fn request_csr(
 /// When notes have no form for such keys.
 pub(crate) fn vkey_of(origin: &stele_core::types::Origin, key: &TokenKey) -> Result<String, KeeperError> {
     Ok(NoteVerifier::for_key(origin, &key.spki_der)?.to_string())
+}
+
+/// What the log says of a key pair that was generated in the token.
+pub(crate) fn generated(key: &TokenKey, role: KeyRole, authority: Authority) -> KeyGenerated {
+    KeyGenerated {
+        key: key.name.clone(),
+        role,
+        algorithm: key.algorithm,
+        spki: key.spki_der.clone().into(),
+        spki_sha256: key.spki_sha256(),
+        cka_id: hex(&key.cka_id),
+        provenance: "generated".to_owned(),
+        authority,
+    }
 }

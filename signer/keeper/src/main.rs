@@ -19,6 +19,8 @@ mod pin;
 mod policy;
 mod reading;
 mod server;
+mod settling;
+mod starting;
 mod state;
 mod store;
 mod succeed;

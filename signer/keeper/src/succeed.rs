@@ -7,8 +7,7 @@ use stele_core::authority::signed_file::{SignedFile, Subject};
 use stele_core::ceremony::CeremonyFile as _;
 use stele_core::epoch::{CarriedCa, CarryOver, CheckedCarryOver, Prepared, VERSION};
 use stele_core::record::{
-    Authority, Body, CaCertificate, CarriedOver, Genesis, KeyGenerated, KeyRole, LogPurpose, Payload, Purpose, Record,
-    TokenLogin,
+    Authority, Body, CaCertificate, CarriedOver, Genesis, KeyRole, LogPurpose, Payload, Purpose, Record, TokenLogin,
 };
 use stele_core::tbs::parse_certificate;
 use stele_core::types::{B64, Digest, SignedText, Time, hex, unhex};
@@ -19,9 +18,11 @@ use crate::config::Config;
 use crate::error::KeeperError;
 use crate::examine::{ca_facts, require};
 use crate::init::{SOFTWARE, create_new, describe, now, refuse_existing, spec};
-use crate::keeper::{Keeper, origin_of};
+use crate::keeper::Keeper;
+use crate::key_order::generated;
 use crate::key_order::vkey_of;
 use crate::policy;
+use crate::starting::origin_of;
 use crate::state::{Gone, HeldKey, SerialUse, pair, put, table};
 
 /// Makes the checkpoint key of a log that is to continue another, in a new token or in the one that stays.
@@ -222,16 +223,7 @@ fn draft(
     let payload = draft.payload(carried)?;
     let index = draft.push(Body::CarriedOver(CarriedOver { carry_over: payload }))?;
     take_over(&mut draft, carry, index)?;
-    let generated = KeyGenerated {
-        key: checkpoint_key.name.clone(),
-        role: KeyRole::Checkpoint,
-        algorithm: checkpoint_key.algorithm,
-        spki: checkpoint_key.spki_der.clone().into(),
-        spki_sha256: checkpoint_key.spki_sha256(),
-        cka_id: hex(&checkpoint_key.cka_id),
-        provenance: "generated".to_owned(),
-        authority: Authority::Succession,
-    };
+    let generated = generated(checkpoint_key, KeyRole::Checkpoint, Authority::Succession);
     let held = HeldKey::of(&generated);
     draft.put(table::KEY, generated.key.as_str().into(), &held)?;
     draft.push(Body::KeyGenerated(generated))?;
